@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One end of a SOCK_SEQPACKET Unix socket: packets, and fds from the broker to the client only.
+ * Never blocks unless it says so; never allocates; keeps no state (the fd is the caller's).
+ */
+#ifndef PTIRQ_CHANNEL_H
+#define PTIRQ_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "limits.h"
+
+/* Where a client looks: $PTIRQ_SOCKET, or this. */
+#define CHANNEL_DEFAULT_PATH "/run/ptirq/broker.sock"
+
+/*
+ * Connected, non-blocking, CLOEXEC. @ret_fd is the caller's. -errno of socket() and connect(), or
+ * -ENAMETOOLONG.
+ */
+int channel_connect(const char *path, int *ret_fd);
+
+/*
+ * Listening, non-blocking, CLOEXEC; mode as given. A stale socket file is replaced, a live one is
+ * -EADDRINUSE.
+ */
+int channel_listen(const char *path, unsigned int mode, int *ret_fd);
+
+/*
+ * 0, or -EAGAIN (the peer does not read), -EPIPE, -ETOOMANYREFS (too many fds in flight, T4) or
+ * another -errno. Borrows @fds. Sends whole packets or nothing; MSG_NOSIGNAL.
+ */
+int channel_send(int fd, const void *data, size_t size, const int *fds, size_t n_fds);
+
+/*
+ * The broker's receive: no control buffer, so nothing a client attaches is ever installed (T2).
+ * The packet's length (> 0); 0: the peer has closed; -EAGAIN; -EBADMSG: fds were attached, or the
+ * packet was empty or larger than LIMIT_MESSAGE (T3, T23); another -errno.
+ */
+int channel_recv(int fd, uint8_t buf[LIMIT_MESSAGE]);
+
+/*
+ * The client's receive: at most LIMIT_MESSAGE_FDS fds, CLOEXEC, the caller's; those not filled are -1.
+ * Truncation closes what came and is -EBADMSG.
+ */
+int channel_recv_fds(int fd, uint8_t buf[LIMIT_MESSAGE], int ret_fds[LIMIT_MESSAGE_FDS]);
+
+/* Has the peer read everything? 1, 0, or -errno (SIOCOUTQ). */
+int channel_drained(int fd);
+
+#endif
