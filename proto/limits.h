@@ -19,18 +19,18 @@
 /* An error message to a person, in bytes, with the terminating 0. */
 #define LIMIT_TEXT 512
 /* A path in the configuration, in bytes, with the terminating 0 (libinih's line is 200). */
-#define LIMIT_PATH 200
+#define LIMIT_PATH             200
 
-#define LIMIT_LINES 1024
+#define LIMIT_LINES            1024
 #define LIMIT_DEVICES_PER_LINE 16
 /* A unit is the smallest thing that can be masked by itself: never more than there are devices. */
 #define LIMIT_UNITS_PER_LINE LIMIT_DEVICES_PER_LINE
 /* One bit of a 64-bit set each; docs/arbitration.md, "sets". */
 #define LIMIT_SUBS_PER_LINE 64
 
-#define LIMIT_CLIENTS 256
+#define LIMIT_CLIENTS       256
 /* Connections of one uid (T6), and how many of LIMIT_CLIENTS only root may use (T8). */
-#define LIMIT_CLIENTS_PER_UID 64
+#define LIMIT_CLIENTS_PER_UID  64
 #define LIMIT_CLIENTS_RESERVED 8
 /* Slots of a client's page: one for each unit of each of its subscriptions. */
 #define LIMIT_SLOTS 1024

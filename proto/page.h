@@ -33,32 +33,33 @@
 #include "limits.h"
 
 #define PAGE_MAGIC UINT64_C(0x3167707172697470) /* "ptirqpg1", little endian */
-#define PAGE_MAJOR 1 /* an unknown major is refused */
-#define PAGE_MINOR 0 /* a larger minor only adds */
+#define PAGE_MAJOR 1                            /* an unknown major is refused */
+#define PAGE_MINOR 0                            /* a larger minor only adds */
 
 /* The same numbers as enum arb_ask_flags where both have a name (a test holds them together). */
 enum ptirq_slot_flags {
-    SLOT_PROBE = 1 << 0,     /* a late subscriber's chance to come back */
-    SLOT_MAYBE = 1 << 1,     /* at least once: perhaps nothing is there */
-    SLOT_NOTIFIED = 1 << 2,  /* the source woke it first */
-    SLOT_HEDGE = 1 << 3,     /* another subscriber was asked before */
-    SLOT_EDGE = 1 << 4,      /* no verdict is owed */
-    SLOT_RETRACTED = 1 << 5, /* the verdict is owed no more; one given late still counts as late */
+	SLOT_PROBE = 1 << 0,    /* a late subscriber's chance to come back */
+	SLOT_MAYBE = 1 << 1,    /* at least once: perhaps nothing is there */
+	SLOT_NOTIFIED = 1 << 2, /* the source woke it first */
+	SLOT_HEDGE = 1 << 3,    /* another subscriber was asked before */
+	SLOT_EDGE = 1 << 4,     /* no verdict is owed */
+	SLOT_RETRACTED =
+		1 << 5, /* the verdict is owed no more; one given late still counts as late */
 };
 
 struct page_header {
-    uint64_t magic;
-    uint16_t major;
-    uint16_t minor;
-    uint32_t size;   /* of the whole page, in bytes */
-    uint64_t epoch;
-    uint32_t count;  /* slots */
-    uint32_t stride; /* from slot to slot, in bytes */
-    uint32_t slots_offset;       /* the first slot (irq page) or ack word (ack page) */
-    uint32_t to_client_offset;   /* ack page: struct page_news of the broker's news */
-    uint32_t to_broker_offset;   /* ack page: struct page_news of the client's news */
-    uint32_t vectors_offset;     /* 0: none. Reserved for vector-pending bits */
-    uint8_t reserved[16];
+	uint64_t magic;
+	uint16_t major;
+	uint16_t minor;
+	uint32_t size; /* of the whole page, in bytes */
+	uint64_t epoch;
+	uint32_t count;            /* slots */
+	uint32_t stride;           /* from slot to slot, in bytes */
+	uint32_t slots_offset;     /* the first slot (irq page) or ack word (ack page) */
+	uint32_t to_client_offset; /* ack page: struct page_news of the broker's news */
+	uint32_t to_broker_offset; /* ack page: struct page_news of the client's news */
+	uint32_t vectors_offset;   /* 0: none. Reserved for vector-pending bits */
+	uint8_t reserved[16];
 };
 _Static_assert(sizeof(struct page_header) == 64, "the header is one cache line");
 
@@ -67,46 +68,46 @@ _Static_assert(sizeof(struct page_header) == 64, "the header is one cache line")
  * (acquire), the rest, and the round again: if it was 0 or has changed, it reads the slot once more.
  */
 struct page_slot {
-    _Atomic uint32_t round;  /* 0: never asked, or being written */
-    _Atomic uint32_t flags;  /* enum ptirq_slot_flags */
-    _Atomic uint64_t fired_at_ns; /* CLOCK_MONOTONIC */
-    _Atomic uint64_t count;  /* asks on this slot so far */
-    _Atomic uint64_t missed; /* asks that were retracted or timed out */
-    _Atomic uint32_t status; /* devices known to assert, one bit each */
-    _Atomic uint32_t unit;
-    uint8_t reserved[24];
+	_Atomic uint32_t round;       /* 0: never asked, or being written */
+	_Atomic uint32_t flags;       /* enum ptirq_slot_flags */
+	_Atomic uint64_t fired_at_ns; /* CLOCK_MONOTONIC */
+	_Atomic uint64_t count;       /* asks on this slot so far */
+	_Atomic uint64_t missed;      /* asks that were retracted or timed out */
+	_Atomic uint32_t status;      /* devices known to assert, one bit each */
+	_Atomic uint32_t unit;
+	uint8_t reserved[24];
 };
 _Static_assert(sizeof(struct page_slot) == 64, "a slot is one cache line");
 
 #define PAGE_NEWS_WORDS (LIMIT_SLOTS / 64)
 struct page_news {
-    _Atomic uint64_t summary;
-    uint8_t reserved[56];
-    _Atomic uint64_t bits[PAGE_NEWS_WORDS];
+	_Atomic uint64_t summary;
+	uint8_t reserved[56];
+	_Atomic uint64_t bits[PAGE_NEWS_WORDS];
 };
 _Static_assert(sizeof(struct page_news) % 64 == 0, "directions do not share a cache line");
 _Static_assert(PAGE_NEWS_WORDS <= 64, "one summary word");
 
 /* An ack word holds round and verdict together, so that they cannot be mixed up. */
 #define PAGE_ACK(round, verdict) ((uint64_t)(round) << 32 | (uint32_t)(verdict))
-#define PAGE_ACK_ROUND(word) ((uint32_t)((word) >> 32))
-#define PAGE_ACK_VERDICT(word) ((uint32_t)(word))
+#define PAGE_ACK_ROUND(word)     ((uint32_t)((word) >> 32))
+#define PAGE_ACK_VERDICT(word)   ((uint32_t)(word))
 
-#define PAGE_IRQ_SIZE (64 + LIMIT_SLOTS * sizeof(struct page_slot))
-#define PAGE_ACK_TO_CLIENT 64
-#define PAGE_ACK_TO_BROKER (PAGE_ACK_TO_CLIENT + sizeof(struct page_news))
-#define PAGE_ACK_WORDS (PAGE_ACK_TO_BROKER + sizeof(struct page_news))
-#define PAGE_ACK_SIZE (PAGE_ACK_WORDS + LIMIT_SLOTS * sizeof(uint64_t))
+#define PAGE_IRQ_SIZE            (64 + LIMIT_SLOTS * sizeof(struct page_slot))
+#define PAGE_ACK_TO_CLIENT       64
+#define PAGE_ACK_TO_BROKER       (PAGE_ACK_TO_CLIENT + sizeof(struct page_news))
+#define PAGE_ACK_WORDS           (PAGE_ACK_TO_BROKER + sizeof(struct page_news))
+#define PAGE_ACK_SIZE            (PAGE_ACK_WORDS + LIMIT_SLOTS * sizeof(uint64_t))
 
 struct page_irq {
-    struct page_header header;
-    struct page_slot slot[LIMIT_SLOTS];
+	struct page_header header;
+	struct page_slot slot[LIMIT_SLOTS];
 };
 struct page_ack {
-    struct page_header header;
-    struct page_news to_client;
-    struct page_news to_broker;
-    _Atomic uint64_t word[LIMIT_SLOTS];
+	struct page_header header;
+	struct page_news to_client;
+	struct page_news to_broker;
+	_Atomic uint64_t word[LIMIT_SLOTS];
 };
 _Static_assert(sizeof(struct page_irq) == PAGE_IRQ_SIZE, "layout");
 _Static_assert(sizeof(struct page_ack) == PAGE_ACK_SIZE, "layout");
@@ -124,10 +125,10 @@ int page_header_check(const struct page_header *header, size_t size);
 /* The sender's half. True: the summary was 0, so write the eventfd. */
 static inline bool page_news_post(struct page_news *news, uint32_t slot)
 {
-    atomic_fetch_or_explicit(&news->bits[slot / 64], UINT64_C(1) << slot % 64,
-                             memory_order_release);
-    return atomic_fetch_or_explicit(&news->summary, UINT64_C(1) << slot / 64,
-                                    memory_order_seq_cst) == 0;
+	atomic_fetch_or_explicit(&news->bits[slot / 64], UINT64_C(1) << slot % 64,
+				 memory_order_release);
+	return atomic_fetch_or_explicit(&news->summary, UINT64_C(1) << slot / 64,
+					memory_order_seq_cst) == 0;
 }
 
 #endif

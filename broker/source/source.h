@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What feeds a line: one vtable, the same for every kind of source.
+ *
+ * A source knows devices, masks and levels; it does not know subscribers, rounds or policy. It calls
+ * back into the executor through struct source_events, from the loop, never from within one of the
+ * vtable's functions (house rule: no nested steps) except where a function says so.
+ *
+ * Nothing here opens anything: fds come from the opener (opener.h).
+ */
+#ifndef PTIRQ_SOURCE_H
+#define PTIRQ_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "limits.h"
+
+struct source;
+struct line_config; /* config.h */
+struct opener;      /* opener.h */
+struct uv_loop_s;
+
+/* What the devices and units of a line are, once the source knows them. Indices are the line's. */
+struct source_topology {
+	uint8_t n_units;
+	uint8_t n_devices;
+	bool edge;
+	bool can_sample[LIMIT_UNITS_PER_LINE];
+	struct {
+		char name[LIMIT_NAME];     /* as the configuration calls it, or the location */
+		char location[LIMIT_NAME]; /* "0000:00:05.0", "uio0", "soft" */
+		uint8_t unit;
+		bool has_mask;
+		bool has_status;
+		bool unsafe_dma; /* no IOMMU in front of it */
+	} device[LIMIT_DEVICES_PER_LINE];
+};
+
+/* The source's news for the executor. @user is what was given to source_new(). */
+struct source_events {
+	/*
+	 * The unit asserts and has been masked. @attribution: devices known to assert (0: cannot
+	 * tell). @back_to_back: within a re-fire window of the last unmask.
+	 */
+	void (*fired)(void *user, uint8_t unit, uint16_t attribution, bool back_to_back);
+	/* The source is armed (first, or again after gone): every unit is masked. */
+	void (*up)(void *user);
+	/* @problem: cause and fix, in a sentence; "" when everything is well. */
+	void (*gone)(void *user, const char *problem);
+	void (*unit_up)(void *user, uint8_t unit);
+	void (*unit_gone)(void *user, uint8_t unit, const char *problem);
+};
+
+struct source_level {
+	int8_t asserted; /* 1, 0, -1: unknown */
+	uint16_t status; /* devices that assert ... */
+	uint16_t known;  /* ... of those that could be read */
+};
+
+struct source_grant {
+	uint32_t n;
+	struct {
+		char name[LIMIT_NAME];
+		uint64_t size;
+		uint64_t offset;
+		bool read_only;
+		int fd; /* borrowed from the source, or opened for this grant and the caller's: @owned */
+		bool owned;
+	} region[LIMIT_MESSAGE_FDS];
+};
+
+enum source_grant_kind { SOURCE_GRANT_REGISTERS, SOURCE_GRANT_SIM_PIN };
+
+struct source_ops {
+	const char *name; /* "sim", "uio" */
+
+	/*
+	 * Fill in the topology; it does not change afterwards (a device that is missing now still has
+	 * its place, and its unit is ABSENT). 0 or -errno, and @problem says cause and fix.
+	 */
+	int (*describe)(struct source *source, struct source_topology *ret,
+			char problem[LIMIT_TEXT]);
+
+	/* Begin to arm; ends in up() or gone(), now or from the loop. */
+	void (*start)(struct source *source);
+
+	/* Mask and unmask a unit. Idempotent. Unmask re-checks the level: if it is up the source calls
+	 * fired() again, from the loop. 0 or -errno. Each is one system call or none. */
+	int (*mask)(struct source *source, uint8_t unit);
+	int (*unmask)(struct source *source, uint8_t unit);
+
+	/* Hold or free a device's own mask, whatever its unit's does. -EOPNOTSUPP without one. */
+	int (*quiet)(struct source *source, uint8_t device);
+	int (*unquiet)(struct source *source, uint8_t device);
+
+	/* Never fails: what cannot be read is unknown. */
+	struct source_level (*sample)(struct source *source, uint8_t unit);
+
+	/*
+	 * Register fds for a client. @done is called once, now or later from the loop: 0, or -errno
+	 * with @problem. Whether policy allows it has been decided before.
+	 */
+	void (*grant)(struct source *source, uint8_t device, enum source_grant_kind kind,
+		      void (*done)(void *user, int error, const char *problem,
+				   const struct source_grant *grant),
+		      void *user);
+
+	/* Sim only, else NULL: set or clear status bits by hand. */
+	int (*assert_bits)(struct source *source, uint8_t device, uint32_t bits, bool deassert);
+
+	/* Leaves every device masked. No call back after this. Frees it. NULL is fine. */
+	void (*free)(struct source *source);
+};
+
+/* Every source begins with this. */
+struct source {
+	const struct source_ops *ops;
+	const struct source_events *events;
+	void *user;
+};
+
+/* Lines with source=sim and source=uio. The config outlives the source. */
+int source_sim_new(const struct line_config *config, struct uv_loop_s *loop,
+		   const struct source_events *events, void *user, struct source **ret);
+int source_uio_new(const struct line_config *config, struct uv_loop_s *loop, struct opener *opener,
+		   const struct source_events *events, void *user, struct source **ret);
+
+#endif
