@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "limits.h"
+#include "proto/limits.h"
 
 #define CONFIG_ALLOWED 16 /* allow-user= and allow-group= entries of one line, each */
 

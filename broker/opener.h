@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#include "limits.h"
+#include "proto/limits.h"
 
 struct opener;
 struct uv_loop_s;

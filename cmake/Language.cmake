@@ -11,8 +11,10 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)           # clang-tidy reads it
 # Linux only: accept4, memfd_create, pidfds. Empty, so that a file may repeat the #define.
 add_compile_definitions(_GNU_SOURCE=)
 
-# Headers are named by their path from the root, #include "proto/limits.h": the floor is visible.
-include_directories(${PROJECT_SOURCE_DIR})
+# Headers are named by their path from the root, #include "proto/limits.h": the floor is visible, and
+# the directory of our limits.h is never searched (gcc's <limits.h> would find it there, even with
+# -iquote). Who may see what is held by tests/lint/house.py.
+add_compile_options("SHELL:-iquote ${PROJECT_SOURCE_DIR}")
 
 # assert() stays in release builds: a broker that has lost track of a line must end and start
 # again with everything assumed masked; going on is what would hurt its clients.

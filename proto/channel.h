@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "limits.h"
+#include "proto/limits.h"
 
 /* Where a client looks: $PTIRQ_SOCKET, or this. */
 #define CHANNEL_DEFAULT_PATH "/run/ptirq/broker.sock"

@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "limits.h"
+#include "proto/limits.h"
 
 #define PAGE_MAGIC UINT64_C(0x3167707172697470) /* "ptirqpg1", little endian */
 #define PAGE_MAJOR 1                            /* an unknown major is refused */

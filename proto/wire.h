@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "limits.h"
+#include "proto/limits.h"
 
 #define WIRE_VERSION 1
 

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "limits.h"
+#include "proto/limits.h"
 
 /*
  * Capacities and widths are compile-time, so that the same source builds small (2 subscribers, 4-bit

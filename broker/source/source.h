@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "limits.h"
+#include "proto/limits.h"
 
 struct source;
 struct line_config; /* config.h */

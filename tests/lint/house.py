@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""house.py RULE: one rule over every file of the repository; prints what breaks it.
+
+spdx      the first lines name the licence, MIT but for what runs inside the kernel
+includes  includes go down a floor, never up (docs/architecture.md)
+words     the repository speaks of no workplace
+python    every script compiles
+"""
+import os
+import re
+import sys
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+PRUNED = {"build", ".git", "__pycache__"}
+
+
+def files():
+    for where, dirs, names in os.walk(ROOT):
+        dirs[:] = sorted(d for d in dirs if d not in PRUNED)
+        for name in sorted(names):
+            path = os.path.join(where, name)
+            if name != ".git" and not os.path.islink(path):
+                yield os.path.relpath(path, ROOT)
+
+
+def text(path):
+    with open(os.path.join(ROOT, path), "rb") as f:
+        raw = f.read()
+    return None if b"\0" in raw else raw.decode("utf-8")
+
+
+# ------------------------------------------------------------------------------------------ spdx
+
+# Formats without comments, generated baselines and inputs.
+SPDX_FREE = re.compile(r"^(LICENSE|LICENSES/.*|.*\.json|tests/abi/.*\.abi|tests/fuzz/corpus/.*)$")
+IN_KERNEL = re.compile(r"^(kmod-uio-ext/|tests/vm/.*(kmod|module)[^/]*/)")
+
+
+def rule_spdx():
+    for path in files():
+        body = text(path)
+        if body is None or SPDX_FREE.match(path):
+            continue
+        found = re.search(r"SPDX-License-Identifier: (\S+)", "\n".join(body.split("\n")[:3]))
+        wanted = "GPL-2.0" if IN_KERNEL.match(path) and path.endswith((".c", ".h")) else "MIT"
+        if not found:
+            yield f"{path}: no SPDX-License-Identifier in its first lines"
+        elif not found.group(1).startswith(wanted) and not IN_KERNEL.match(path):
+            yield f"{path}: {found.group(1)}, not {wanted}"
+
+
+# -------------------------------------------------------------------------------------- includes
+
+# What the files of a floor may name, most special floor first. Directories end in /; "own" is
+# the file's own directory.
+FREESTANDING = {"stdint.h", "stdbool.h", "stddef.h", "stdalign.h", "stdnoreturn.h", "limits.h"}
+FLOORS = [
+    ("proto/", {"proto/"}),
+    ("broker/arb/", {"broker/arb/", "proto/limits.h"}),
+    ("broker/source/", {"broker/source/", "broker/arb/", "proto/"}),
+    ("broker/session/", {"broker/session/", "broker/arb/", "proto/"}),
+    ("broker/", {"broker/", "proto/"}),
+    ("client-lib/", {"client-lib/", "proto/"}),
+    ("ctl/", {"ctl/", "client-lib/include/ptirq.h", "client-lib/include/ptirq-admin.h"}),
+    ("examples/", {"examples/", "client-lib/include/ptirq.h"}),
+]
+ARB_SYSTEM = FREESTANDING | {"string.h", "assert.h"}  # mem* and assert; arb_calls.sh checks the calls
+NO_UV = ("proto/", "broker/arb/", "client-lib/", "ctl/")
+INCLUDE = re.compile(r"^\s*#\s*include\s*([<\"])([^>\"]+)[>\"]", re.M)
+
+
+# Where #include "..." looks after the file's own directory (cmake/Language.cmake, ptirq's PUBLIC).
+QUOTED = ["", "client-lib/include"]
+
+
+def resolve(path, name):
+    """The repository's file that the include means, or None for a system header."""
+    for directory in [os.path.dirname(path)] + QUOTED:
+        candidate = os.path.normpath(os.path.join(directory, name))
+        if os.path.isfile(os.path.join(ROOT, candidate)):
+            return candidate
+    return None
+
+
+def rule_includes():
+    one_file = {"pb-c": set(), "libsystemd": set()}
+    for path in files():
+        if not path.endswith((".c", ".h")):
+            continue
+        floor = next(((f, may) for f, may in FLOORS if path.startswith(f)), None)
+        for quote, name in INCLUDE.findall(text(path)):
+            if name.endswith(".pb-c.h"):
+                one_file["pb-c"].add(path)
+                continue
+            if floor is None:
+                continue
+            if name.startswith("systemd/") and path.startswith("broker/"):
+                one_file["libsystemd"].add(path)
+            if name == "uv.h" and path.startswith(NO_UV):
+                yield f"{path}: libuv belongs to the I/O floor"
+            target = resolve(path, name) if quote == '"' or name.startswith("ptirq") else None
+            if target is None:
+                if path.startswith("broker/arb/") and name not in ARB_SYSTEM:
+                    yield f"{path}: <{name}> in the pure core"
+            elif not any(target.startswith(m) if m.endswith("/") else target == m
+                         for m in floor[1]):
+                yield f"{path}: {target} is not below {floor[0]}"
+    for what, users in one_file.items():
+        if len(users) > 1:
+            yield f"{what} is seen by more than one file: {', '.join(sorted(users))}"
+
+
+# ----------------------------------------------------------------------------------------- words
+
+WORKPLACE = re.compile(r"\.\./shared|(?<![\w.])/(?:work|Users)/|/home/\w+/")
+
+
+def rule_words():
+    for path in files():
+        for number, line in enumerate((text(path) or "").split("\n"), 1):
+            if WORKPLACE.search(line):
+                yield f"{path}:{number}: {line.strip()}"
+
+
+# ---------------------------------------------------------------------------------------- python
+
+
+def rule_python():
+    for path in files():
+        body = text(path)
+        if body and (path.endswith(".py") or re.match(r"#!.*python", body)):
+            try:
+                compile(body, path, "exec")
+            except SyntaxError as e:
+                yield f"{path}:{e.lineno}: {e.msg}"
+
+
+def main(rule):
+    broken = list(globals()[f"rule_{rule}"]())
+    print("\n".join(broken) or f"{rule}: clean")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
