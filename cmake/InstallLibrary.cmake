@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# ptirq_install_library(TARGET HEADERS h...): the shared library with its headers, ptirq.pc and
+# ptirq_install_library(TARGET HEADERS h...), called in client-lib: the shared library with its headers, ptirq.pc and
 # the CMake package, so that both `pkg-config ptirq` and find_package(ptirq) work for others.
 
 include(CMakePackageConfigHelpers)
@@ -13,7 +13,7 @@ function(ptirq_install_library target)
             INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
     install(FILES ${ARG_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
-    configure_file(${PROJECT_SOURCE_DIR}/cmake/ptirq.pc.in ptirq.pc @ONLY)
+    configure_file(${CMAKE_CURRENT_SOURCE_DIR}/ptirq.pc.in ptirq.pc @ONLY)
     install(FILES ${CMAKE_CURRENT_BINARY_DIR}/ptirq.pc
             DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

@@ -65,5 +65,9 @@ void fd_check_end(void)
 	unsigned int leaks = 0;
 
 	for_each_fd(compare, &leaks);
-	cr_assert_eq(leaks, 0u, "%u leaked fds", leaks);
+	/* A failed assertion in a teardown is printed and forgotten by Criterion; a crash is not. */
+	if (leaks > 0) {
+		fprintf(stderr, "%u leaked fds\n", leaks);
+		abort();
+	}
 }

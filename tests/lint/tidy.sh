@@ -7,7 +7,7 @@ set -euo pipefail
 build=$1
 cache=build/tidy
 mkdir -p "$cache"
-common=$({ cat .clang-tidy; find proto broker client-lib ctl -name '*.h' -print0 2>/dev/null |
+common=$({ cat .clang-tidy; find . -path ./build -prune -o -name "*.h" -print0 |
     sort -z | xargs -0r cat; } | sha256sum)
 
 tidy_one() {
