@@ -64,6 +64,7 @@ FLOORS = [
     ("client-lib/", {"client-lib/", "proto/"}),
     ("ctl/", {"ctl/", "client-lib/include/ptirq.h", "client-lib/include/ptirq-admin.h"}),
     ("examples/", {"examples/", "client-lib/include/ptirq.h"}),
+    ("demo/", {"demo/", "client-lib/include/ptirq.h", "client-lib/include/ptirq-admin.h"}),
 ]
 ARB_SYSTEM = FREESTANDING | {"string.h", "assert.h"}  # mem* and assert; arb_calls.sh checks the calls
 NO_UV = ("proto/", "broker/arb/", "client-lib/", "ctl/")
