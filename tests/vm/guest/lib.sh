@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+#
+# What the scenarios have in common; sourced by each of them and by the guest's init.
+# EDU0, EDU1 and EDU2 are the PCI addresses of QEMU's dev0, dev1 and dev2, plugged or not.
+
+results=/run/results
+pci=/sys/bus/pci/devices
+
+if [ -z "${EDU0-}" ]; then
+    : >$results
+    edu_bus=$(cd $pci && grep -l 0x11e8 */device | head -n 1 | cut -d: -f1,2)
+    EDU0=$edu_bus:$(echo "$EDU_SLOTS" | cut -d, -f1).0
+    EDU1=$edu_bus:$(echo "$EDU_SLOTS" | cut -d, -f2).0
+    EDU2=$edu_bus:$(echo "$EDU_SLOTS" | cut -d, -f3).0
+    export EDU0 EDU1 EDU2
+fi
+
+# pass NAME DETAIL..., fail NAME DETAIL...: one result line.
+pass() { report PASS "$@"; }
+fail() { : >/run/failed; report FAIL "$@"; }
+report() {
+    verdict=$1 test=$2
+    shift 2
+    echo "$test" >>$results
+    echo "VMTEST $test $verdict $*"
+}
+
+# check NAME DETAIL COMMAND...: a result line by the command's status.
+check() {
+    check_name=$1 check_detail=$2
+    shift 2
+    if "$@"; then pass "$check_name" "$check_detail"; else fail "$check_name" "$check_detail"; fi
+}
+
+# host unplug|plug devN: asks the host and waits until it is done.
+host() {
+    echo "@host $*"
+    read -r host_reply </dev/ttyS1
+    [ "${host_reply%% *}" = ok ] || { echo "host $*: $host_reply"; return 1; }
+}
+
+# await SECONDS COMMAND...: until it succeeds; sysfs has no event that a shell could wait for.
+await() {
+    await_left=$(($1 * 50))
+    shift
+    until "$@"; do
+        await_left=$((await_left - 1))
+        [ $await_left -gt 0 ] || { echo "gave up waiting for: $*"; return 1; }
+        usleep 20000
+    done
+}
+
+# load MODULE: with what it depends on.
+load() {
+    while read -r ko; do
+        loaded=$(echo "${ko%.ko}" | tr - _)
+        grep -q "^$loaded " /proc/modules || insmod "/modules/$ko"
+    done <"/modules/$1.list"
+}
+
+driver_of() { [ ! -e "$pci/$1/driver" ] || basename "$(readlink "$pci/$1/driver")"; }
+
+unbind() { [ ! -e "$pci/$1/driver" ] || echo "$1" >"$pci/$1/driver/unbind"; }
+
+# bind ADDRESS DRIVER: fails where the driver does not take the device.
+bind() {
+    unbind "$1"
+    echo "$2" >"$pci/$1/driver_override"
+    echo "$1" >/sys/bus/pci/drivers_probe 2>/dev/null || true
+    [ "$(driver_of "$1")" = "$2" ]
+}
+
+# uio ADDRESS: the device's /dev/uioN.
+uio() { echo "/dev/$(ls "$pci/$1/uio")"; }
+
+# irqs ADDRESS: how many interrupts /proc/interrupts counts on the device's line.
+irqs() {
+    awk -v irq="$(cat "$pci/$1/irq"):" '
+        NR == 1 { cpus = NF }
+        $1 == irq { for (i = 2; i <= cpus + 1; i++) sum += $i; print sum }' /proc/interrupts
+}
+
+# as_user UID GID COMMAND...
+as_user() {
+    as_uid=$1 as_gid=$2
+    shift 2
+    setpriv --reuid "$as_uid" --regid "$as_gid" --clear-groups "$@"
+}
+
+# clean_up: between scenarios, by init only: no processes, all devices there, quiet, without a driver.
+clean_up() {
+    kill -KILL -1 2>/dev/null || true
+    for n in 0 1 2; do
+        eval "address=\$EDU$n"
+        if [ ! -e "$pci/$address" ]; then
+            host plug "dev$n"
+            await 5 test -e "$pci/$address"
+        fi
+        edu "$pci/$address/resource0" ack 0xffffffff 2>/dev/null || true
+        unbind "$address"
+    done
+    rm -rf /tmp/*
+}
