@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Owns one libuv poll handle and the change of its watch to EPOLLET. Must not know what the eventfd
+ * means, and never reads it for each event unless the self-test failed.
+ */
+#include "broker/edge_poll.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static enum { UNTESTED, EDGE, LEVEL } mode;
+
+static bool drain(int fd)
+{
+	eventfd_t count;
+
+	return eventfd_read(fd, &count) == 0;
+}
+
+/*
+ * libuv has added the fd in the poll phase that has just passed, or, if the watch was started from a
+ * callback of that phase, will do so in the next one: then there is nothing to modify yet. What was
+ * written before the change is level-triggered; the drain takes it, so that it is told just once.
+ */
+static void on_check(uv_check_t *check)
+{
+	struct edge_poll *poll = check->data;
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = poll->fd};
+
+	if (epoll_ctl(uv_backend_fd(check->loop), EPOLL_CTL_MOD, poll->fd, &event) < 0) {
+		if (errno == ENOENT)
+			return;
+		poll->edge = false;
+	}
+	uv_check_stop(check);
+	if (drain(poll->fd))
+		poll->ready(poll->user, false);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+static int watch(struct edge_poll *poll)
+{
+	int error = uv_poll_start(&poll->poll, UV_READABLE, on_poll);
+
+	if (!error && poll->edge)
+		error = uv_check_start(&poll->check, on_check);
+	return error;
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+	struct edge_poll *poll = handle->data;
+
+	(void)events;
+	/* EPOLLERR of an eventfd is a counter at its maximum, and libuv then ends the watch. */
+	if (status < 0) {
+		drain(poll->fd);
+		watch(poll);
+	} else if (!poll->edge) {
+		drain(poll->fd);
+	}
+	poll->ready(poll->user, status < 0);
+}
+
+int edge_poll_start(struct edge_poll *poll, uv_loop_t *loop, int fd,
+		    void (*ready)(void *user, bool overflow), void *user)
+{
+	int error;
+
+	*poll = (struct edge_poll){.fd = fd, .ready = ready, .user = user};
+	poll->edge = edge_poll_self_test();
+	error = uv_poll_init(loop, &poll->poll, fd);
+	if (error) {
+		poll->fd = -1;
+		return error;
+	}
+	uv_check_init(loop, &poll->check);
+	poll->poll.data = poll->check.data = poll;
+	poll->handles = 2;
+	/* Neither can fail on handles that are neither active nor closing. */
+	watch(poll);
+	return 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct edge_poll *poll = handle->data;
+
+	if (--poll->handles == 0 && poll->closed)
+		poll->closed(poll->user);
+}
+
+void edge_poll_stop(struct edge_poll *poll, void (*closed)(void *user))
+{
+	poll->closed = closed;
+	if (poll->fd < 0 || !poll->handles) {
+		if (closed)
+			closed(poll->user);
+		return;
+	}
+	poll->fd = -1;
+	uv_close((uv_handle_t *)&poll->poll, on_closed);
+	uv_close((uv_handle_t *)&poll->check, on_closed);
+}
+
+/* ---- the self-test ----------------------------------------------------------------------------- */
+
+static void count_event(void *user, bool overflow)
+{
+	(void)overflow;
+	++*(unsigned int *)user;
+}
+
+/* Events of one turn of @loop after @writes. */
+static unsigned int events_of(uv_loop_t *loop, unsigned int *counter, int fd, unsigned int writes)
+{
+	*counter = 0;
+	while (writes--)
+		eventfd_write(fd, 1);
+	uv_run(loop, UV_RUN_NOWAIT);
+	return *counter;
+}
+
+static bool works(void)
+{
+	struct edge_poll poll = {.fd = -1};
+	unsigned int counter;
+	uv_loop_t loop;
+	bool good;
+	int fd;
+
+	if (uv_loop_init(&loop))
+		return false;
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	good = fd >= 0 && !edge_poll_start(&poll, &loop, fd, count_event, &counter);
+	if (good) {
+		events_of(&loop, &counter, fd, 0);
+		/* Each write one event, and no write no event, although nobody reads. */
+		good = events_of(&loop, &counter, fd, 1) == 1 &&
+		       events_of(&loop, &counter, fd, 0) == 0 &&
+		       events_of(&loop, &counter, fd, 1) == 1;
+		edge_poll_stop(&poll, NULL);
+	}
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_loop_close(&loop);
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+bool edge_poll_self_test(void)
+{
+	if (mode == UNTESTED) {
+		mode = EDGE; /* what is being tested */
+		mode = works() ? EDGE : LEVEL;
+	}
+	return mode == EDGE;
+}
+
+void edge_poll_assume(bool edge)
+{
+	mode = edge ? EDGE : LEVEL;
+}
