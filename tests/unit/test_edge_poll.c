@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Owns the behaviour of edge_poll on a loop of its own, in both modes. */
+#include <criterion/criterion.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "broker/edge_poll.h"
+#include "tests/lib/fd_check.h"
+
+static uv_loop_t loop;
+static struct edge_poll poll_a;
+static unsigned int events, overflows, closed;
+static int fd;
+
+static void ready(void *user, bool overflow)
+{
+	cr_assert_eq(user, &loop);
+	events++;
+	overflows += overflow;
+}
+
+static void on_closed(void *user)
+{
+	cr_assert_eq(user, &loop);
+	closed++;
+}
+
+static unsigned int turn(void)
+{
+	events = 0;
+	uv_run(&loop, UV_RUN_NOWAIT);
+	return events;
+}
+
+static void begin(void)
+{
+	/* libuv keeps a pipe for signals from its first loop on. */
+	cr_assert_eq(uv_loop_init(&loop), 0);
+	uv_loop_close(&loop);
+	fd_check_begin();
+	poll_a.user = &loop;
+	cr_assert_eq(uv_loop_init(&loop), 0);
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	cr_assert_geq(fd, 0);
+}
+
+static void end(void)
+{
+	edge_poll_stop(&poll_a, on_closed);
+	close(fd);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert_eq(closed, 1);
+	cr_assert_eq(uv_loop_close(&loop), 0);
+	fd_check_end();
+}
+
+TestSuite(edge_poll, .init = begin, .fini = end);
+
+Test(edge_poll, works_with_this_libuv)
+{
+	cr_assert(edge_poll_self_test());
+}
+
+Test(edge_poll, one_event_a_write_and_no_read)
+{
+	eventfd_t count;
+
+	cr_assert_eq(edge_poll_start(&poll_a, &loop, fd, ready, &loop), 0);
+	cr_assert_eq(turn(), 0);
+	for (unsigned int i = 1; i <= 3; i++) {
+		eventfd_write(fd, 1);
+		cr_assert_eq(turn(), 1);
+		cr_assert_eq(turn(), 0, "again without a write");
+	}
+	cr_assert_eq(eventfd_read(fd, &count), 0);
+	cr_assert_eq(count, 3, "somebody has read");
+}
+
+Test(edge_poll, what_was_written_before_the_start_is_told)
+{
+	eventfd_write(fd, 1);
+	cr_assert_eq(edge_poll_start(&poll_a, &loop, fd, ready, &loop), 0);
+	cr_assert_geq(turn(), 1);
+	cr_assert_eq(turn(), 0);
+	eventfd_write(fd, 1);
+	cr_assert_eq(turn(), 1);
+}
+
+Test(edge_poll, falls_back_to_level_and_reads)
+{
+	eventfd_t count;
+
+	edge_poll_assume(false);
+	cr_assert_eq(edge_poll_start(&poll_a, &loop, fd, ready, &loop), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		eventfd_write(fd, 1);
+		cr_assert_eq(turn(), 1);
+		cr_assert_eq(turn(), 0);
+	}
+	cr_assert_neq(eventfd_read(fd, &count), 0, "nobody has read");
+}
+
+static int other;
+
+static void start_other(void *user, bool overflow)
+{
+	(void)overflow;
+	if (other < 0) {
+		other = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		cr_assert_eq(edge_poll_start(user, &loop, other, ready, &loop), 0);
+	}
+}
+
+/* The new watch is added one turn later than the check handle first runs. */
+Test(edge_poll, started_from_a_callback)
+{
+	static struct edge_poll poll_b;
+
+	other = -1;
+	cr_assert_eq(edge_poll_start(&poll_a, &loop, fd, start_other, &poll_b), 0);
+	turn();
+	eventfd_write(fd, 1);
+	turn();
+	cr_assert_geq(other, 0);
+	turn();
+	for (unsigned int i = 0; i < 3; i++) {
+		eventfd_write(other, 1);
+		cr_assert_eq(turn(), 1);
+		cr_assert_eq(turn(), 0);
+	}
+	edge_poll_stop(&poll_b, NULL);
+	close(other);
+	poll_a.user = &loop;
+}
+
+Test(edge_poll, stopping_what_never_started)
+{
+	struct edge_poll never = {.fd = -1, .user = &loop};
+
+	edge_poll_stop(&never, on_closed);
+	cr_assert_eq(closed, 1);
+	closed = 0;
+	cr_assert_eq(edge_poll_start(&poll_a, &loop, fd, ready, &loop), 0);
+}
