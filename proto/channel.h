@@ -35,7 +35,8 @@ int channel_send(int fd, const void *data, size_t size, const int *fds, size_t n
 /*
  * The broker's receive: no control buffer, so nothing a client attaches is ever installed (T2).
  * The packet's length (> 0); 0: the peer has closed; -EAGAIN; -EBADMSG: fds were attached, or the
- * packet was empty or larger than LIMIT_MESSAGE (T3, T23); another -errno.
+ * packet was empty or larger than LIMIT_MESSAGE (T3, T23); another -errno. Packets that a peer left
+ * behind when it closed are still received.
  */
 int channel_recv(int fd, uint8_t buf[LIMIT_MESSAGE]);
 

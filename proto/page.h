@@ -122,6 +122,50 @@ void page_ack_init(struct page_ack *page, uint64_t epoch);
  */
 int page_header_check(const struct page_header *header, size_t size);
 
+/* What a slot says, taken as a whole. */
+struct page_ask {
+	uint32_t round;
+	uint32_t flags;
+	uint64_t fired_at_ns;
+	uint64_t count;
+	uint64_t missed;
+	uint32_t status;
+	uint32_t unit;
+};
+
+/* The broker's half; one writer. @ask->round is not 0. */
+static inline void page_slot_store(struct page_slot *slot, const struct page_ask *ask)
+{
+	atomic_store_explicit(&slot->round, 0, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	atomic_store_explicit(&slot->flags, ask->flags, memory_order_relaxed);
+	atomic_store_explicit(&slot->fired_at_ns, ask->fired_at_ns, memory_order_relaxed);
+	atomic_store_explicit(&slot->count, ask->count, memory_order_relaxed);
+	atomic_store_explicit(&slot->missed, ask->missed, memory_order_relaxed);
+	atomic_store_explicit(&slot->status, ask->status, memory_order_relaxed);
+	atomic_store_explicit(&slot->unit, ask->unit, memory_order_relaxed);
+	atomic_store_explicit(&slot->round, ask->round, memory_order_release);
+}
+
+/* False: never asked, or being written at this moment: look again. @ret is then untouched. */
+static inline bool page_slot_load(const struct page_slot *slot, struct page_ask *ret)
+{
+	struct page_ask ask;
+
+	ask.round = atomic_load_explicit(&slot->round, memory_order_acquire);
+	ask.flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
+	ask.fired_at_ns = atomic_load_explicit(&slot->fired_at_ns, memory_order_relaxed);
+	ask.count = atomic_load_explicit(&slot->count, memory_order_relaxed);
+	ask.missed = atomic_load_explicit(&slot->missed, memory_order_relaxed);
+	ask.status = atomic_load_explicit(&slot->status, memory_order_relaxed);
+	ask.unit = atomic_load_explicit(&slot->unit, memory_order_relaxed);
+	atomic_thread_fence(memory_order_acquire);
+	if (ask.round == 0 || atomic_load_explicit(&slot->round, memory_order_relaxed) != ask.round)
+		return false;
+	*ret = ask;
+	return true;
+}
+
 /* The sender's half. True: the summary was 0, so write the eventfd. */
 static inline bool page_news_post(struct page_news *news, uint32_t slot)
 {
@@ -129,6 +173,21 @@ static inline bool page_news_post(struct page_news *news, uint32_t slot)
 				 memory_order_release);
 	return atomic_fetch_or_explicit(&news->summary, UINT64_C(1) << slot / 64,
 					memory_order_seq_cst) == 0;
+}
+
+/*
+ * The receiver's half: which words have news, then the news of each. Bits of words that do not exist
+ * are dropped, whatever the other side wrote.
+ */
+static inline uint64_t page_news_take(struct page_news *news)
+{
+	return atomic_exchange_explicit(&news->summary, 0, memory_order_seq_cst) &
+	       (UINT64_MAX >> (64 - PAGE_NEWS_WORDS));
+}
+
+static inline uint64_t page_news_take_word(struct page_news *news, uint32_t word)
+{
+	return atomic_exchange_explicit(&news->bits[word], 0, memory_order_acquire);
 }
 
 #endif

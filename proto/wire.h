@@ -2,13 +2,15 @@
 /*
  * ptirq.v1 as plain structs: what proto/ptirq.proto says, without protobuf.
  *
- * Pure: bytes in, structs out, and back; no I/O, no allocation that outlives a call (decoding runs in
- * an arena of LIMIT_DECODE_ARENA bytes on the caller's side of the stack or in static thread storage;
- * wire.c says which). The only file that sees the generated code is wire.c.
+ * Pure: bytes in, structs out, and back; no I/O, no heap. Both ways run in an arena of
+ * LIMIT_DECODE_ARENA bytes on the stack of the call: a thread that uses this needs 100 KiB of it.
+ * The only file that sees the generated code is wire.c.
  *
  * Strings are copied into fixed arrays and always terminated; one that does not fit, or that holds a
- * 0 byte or invalid UTF-8, makes the message invalid. Unknown fields are skipped; an unknown request
- * decodes as WIRE_REQ_UNKNOWN with its id, so that it can be answered UNSUPPORTED.
+ * control character (a 0 byte among them) or invalid UTF-8, makes the message invalid. Encoding puts
+ * '?' for such bytes (a text cut off in mid-character, say), so that what is sent can be decoded.
+ * Unknown fields are skipped; an unknown request decodes as WIRE_REQ_UNKNOWN with its id, so that it
+ * can be answered UNSUPPORTED, an unknown event or kind of message as WIRE_EV_UNKNOWN.
  */
 #ifndef PTIRQ_WIRE_H
 #define PTIRQ_WIRE_H

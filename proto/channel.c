@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One end of a SOCK_SEQPACKET Unix socket. Owns nothing: every fd is the caller's, but for those a
+ * failed receive has to close. Must not block, allocate, or look into a packet.
+ */
+#include "proto/channel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define SOCKET_TYPE (SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK)
+
+static int address(const char *path, struct sockaddr_un *ret)
+{
+	size_t size = strlen(path) + 1;
+
+	if (size == 1)
+		return -ENOENT;
+	if (size > sizeof(ret->sun_path))
+		return -ENAMETOOLONG;
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	memcpy(ret->sun_path, path, size);
+	return 0;
+}
+
+static int connect_to(const struct sockaddr_un *sun, int *ret_fd)
+{
+	int fd, r;
+
+	fd = socket(AF_UNIX, SOCKET_TYPE, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int channel_connect(const char *path, int *ret_fd)
+{
+	struct sockaddr_un sun;
+	int r = address(path, &sun);
+
+	return r < 0 ? r : connect_to(&sun, ret_fd);
+}
+
+/*
+ * Makes way for a socket: what an earlier broker has left behind is removed, nothing else. A socket
+ * without a listener and a file that is none both refuse a connection, so the type is looked at too.
+ */
+static int remove_stale(const struct sockaddr_un *sun)
+{
+	struct stat st;
+	int fd, r;
+
+	r = connect_to(sun, &fd);
+	if (r == 0)
+		close(fd);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 || r == -EAGAIN || r == -EPROTOTYPE)
+		return -EADDRINUSE;
+	if (r != -ECONNREFUSED)
+		return r;
+	if (lstat(sun->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return -EADDRINUSE;
+	return unlink(sun->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int channel_listen(const char *path, unsigned int mode, int *ret_fd)
+{
+	struct sockaddr_un sun;
+	int fd, r;
+
+	r = address(path, &sun);
+	if (r == 0)
+		r = remove_stale(&sun);
+	if (r < 0)
+		return r;
+
+	fd = socket(AF_UNIX, SOCKET_TYPE, 0);
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	/* Nobody can connect before listen(), so nobody sees the mode that the umask gave. */
+	if (chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0) {
+		r = -errno;
+		unlink(path);
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Room for LIMIT_MESSAGE_FDS fds, aligned as the kernel's headers want it. */
+union control {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(LIMIT_MESSAGE_FDS * sizeof(int))];
+};
+
+int channel_send(int fd, const void *data, size_t size, const int *fds, size_t n_fds)
+{
+	struct iovec iov = {.iov_base = (void *)data, .iov_len = size};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	union control control = {0};
+	struct cmsghdr *c;
+
+	assert(size > 0 && size <= LIMIT_MESSAGE && n_fds <= LIMIT_MESSAGE_FDS);
+	if (n_fds > 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
+	}
+	/* A packet goes whole or not at all. */
+	return TEMP_FAILURE_RETRY(sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)) < 0 ? -errno : 0;
+}
+
+/*
+ * recvmsg() returns 0 for an empty packet as well as for the end. Only at the end has the peer hung
+ * up; an empty packet right before that may pass for it, since nothing is left to be said.
+ */
+static int closed_or_empty(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+	if (poll(&p, 1, 0) < 0)
+		return -errno;
+	return p.revents & (POLLRDHUP | POLLHUP) ? 0 : -EBADMSG;
+}
+
+static int receive(int fd, uint8_t *buf, struct msghdr *msg)
+{
+	struct iovec iov = {.iov_base = buf, .iov_len = LIMIT_MESSAGE};
+	ssize_t n;
+
+	msg->msg_iov = &iov;
+	msg->msg_iovlen = 1;
+	/*
+	 * ECONNRESET: the peer has closed and left something unread. The kernel says so once, ahead of
+	 * packets that are still queued here (Evicted, GoingAway); the end comes after those.
+	 */
+	do
+		n = recvmsg(fd, msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n < 0)
+		return -errno;
+	/*
+	 * MSG_CTRUNC: more was attached than there was room for. With no control buffer at all the
+	 * kernel drops every fd before it is installed, which is why the broker has none (T2, T3).
+	 */
+	if (msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		return -EBADMSG;
+	return n > 0 ? (int)n : closed_or_empty(fd);
+}
+
+int channel_recv(int fd, uint8_t buf[LIMIT_MESSAGE])
+{
+	struct msghdr msg = {0};
+
+	return receive(fd, buf, &msg);
+}
+
+int channel_recv_fds(int fd, uint8_t buf[LIMIT_MESSAGE], int ret_fds[LIMIT_MESSAGE_FDS])
+{
+	union control control;
+	struct msghdr msg = {.msg_control = &control, .msg_controllen = sizeof(control)};
+	int fds[LIMIT_MESSAGE_FDS];
+	struct cmsghdr *c;
+	size_t n = 0;
+	int r;
+
+	r = receive(fd, buf, &msg);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	/* A truncated control message still has installed what fitted. */
+	for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		assert(n <=
+		       LIMIT_MESSAGE_FDS); /* the kernel attaches one such, of the room given */
+		memcpy(fds, CMSG_DATA(c), n * sizeof(int));
+	}
+	if (r <= 0) {
+		while (n > 0)
+			close(fds[--n]);
+		return r;
+	}
+	for (size_t i = 0; i < LIMIT_MESSAGE_FDS; i++)
+		ret_fds[i] = i < n ? fds[i] : -1;
+	return r;
+}
+
+int channel_drained(int fd)
+{
+	int queued;
+
+	if (ioctl(fd, SIOCOUTQ, &queued) < 0)
+		return -errno;
+	return queued == 0;
+}
