@@ -13,6 +13,8 @@ function(ptirq_install_library target)
             INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
     install(FILES ${ARG_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
+    # Relocatable: the prefix is found from where ptirq.pc lies.
+    file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
     configure_file(${CMAKE_CURRENT_SOURCE_DIR}/ptirq.pc.in ptirq.pc @ONLY)
     install(FILES ${CMAKE_CURRENT_BINARY_DIR}/ptirq.pc
             DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 
 TAIL = 30
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-CRITERION_SKIP = re.compile(r"^\[SKIP\] (\S+?): ?(.*)$", re.M)
+CRITERION_SKIP = re.compile(r"^\[SKIP\] (\w+::\w+): ?(.*)$", re.M)
 PLAIN_SKIP = re.compile(r"^skip: *(.*)$", re.M)
 
 
