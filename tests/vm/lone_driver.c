@@ -9,7 +9,7 @@
  *
  * DIR is the device's directory in sysfs. It is re-enabled by the byte at offset 5 of its
  * configuration space, or with --irqcontrol by a write to the UIO node. Ends at SIGTERM and prints
- * how often it was woken, served and re-enabled. The log is the raiser's: "ID BIT N".
+ * how often it was woken, served and re-enabled; with status 3 when the device is unplugged. The log is the raiser's: "ID BIT N".
  */
 #include <err.h>
 #include <errno.h>
@@ -27,6 +27,7 @@
 enum {
 	COMMAND_HIGH = 5,           /* a 16-bit write at offset 4 would race bus mastering */
 	INTX_DISABLE_HIGH = 1 << 2, /* PCI_COMMAND_INTX_DISABLE, bit 10 of the command */
+	GONE = 3,                   /* exit status */
 };
 
 struct driver {
@@ -87,8 +88,11 @@ static void run(struct driver *d)
 			err(1, "poll");
 		if (fds[1].revents)
 			return;
-		if (read(d->uio, &count, sizeof(count)) != sizeof(count))
+		if (read(d->uio, &count, sizeof(count)) != sizeof(count)) {
+			if (errno == EIO) /* unplugged: the registers are gone as well */
+				exit(GONE);
 			err(1, "uio");
+		}
 		d->woken++;
 	}
 }
