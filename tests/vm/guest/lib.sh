@@ -32,6 +32,19 @@ check() {
     if "$@"; then pass "$check_name" "$check_detail"; else fail "$check_name" "$check_detail"; fi
 }
 
+# compared NAME [--repeats] RAISED SERVED...: a result line by comparing the logs.
+compared() {
+    compared_name=$1
+    shift
+    if compared_result=$(compare "$@"); then
+        pass "$compared_name" "$compared_result"
+    else
+        # All of it into the log, the counts into the result line.
+        echo "$compared_result"
+        fail "$compared_name" "$(echo "$compared_result" | tail -n 1)"
+    fi
+}
+
 # host unplug|plug devN: asks the host and waits until it is done.
 host() {
     echo "@host $*"
@@ -80,11 +93,11 @@ irqs() {
         $1 == irq { for (i = 2; i <= cpus + 1; i++) sum += $i; print sum }' /proc/interrupts
 }
 
-# as_user UID GID COMMAND...
+# as_user UID GID COMMAND...: without groups; by its path, as the shell prefers busybox's setpriv.
 as_user() {
     as_uid=$1 as_gid=$2
     shift 2
-    setpriv --reuid "$as_uid" --regid "$as_gid" --clear-groups "$@"
+    /bin/setpriv --reuid "$as_uid" --regid "$as_gid" --clear-groups "$@"
 }
 
 # clean_up: between scenarios, by init only: no processes, all devices there, quiet, without a driver.

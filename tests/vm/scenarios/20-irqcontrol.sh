@@ -58,8 +58,7 @@ check irqcontrol.masks "masked: $masked; unmasked: $since" \
 lone_driver --uio "$(uio "$EDU0")" --device "$pci/$EDU0" --id 0 --log /tmp/driver --irqcontrol &
 raiser --device "$resource0" --count 500 --burst 4 --seed 2 --log /tmp/raised
 kill $! && wait $!
-result=$(compare /tmp/raised /tmp/driver) && verdict=pass || verdict=fail
-$verdict irqcontrol.driver "$result"
+compared irqcontrol.driver /tmp/raised /tmp/driver
 
 # Without a mask of their own, the first device has the line, the others no interrupt.
 for address in $EDU0 $EDU1 $EDU2; do unbind "$address"; done

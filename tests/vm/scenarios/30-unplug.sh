@@ -8,15 +8,6 @@ drive() {
     pid=$!
 }
 
-# served NAME: compares the logs of that name.
-served() {
-    if served_result=$(compare "/tmp/raised-$1" "/tmp/$1"); then
-        pass "unplug.$1" "$served_result"
-    else
-        fail "unplug.$1" "$served_result"
-    fi
-}
-
 bind "$EDU0" uio_pci_generic
 bind "$EDU1" uio_pci_generic
 drive neighbour "$EDU0"; neighbour=$pid
@@ -39,5 +30,5 @@ kill -0 $raiser # still at it: the neighbour was served all the while
 wait $raiser
 kill $neighbour $after
 wait $neighbour $after
-served after
-served neighbour
+compared unplug.after /tmp/raised-after /tmp/after
+compared unplug.neighbour /tmp/raised-neighbour /tmp/neighbour
