@@ -230,7 +230,8 @@ static bool string_in(const char *s, char *ret, size_t size)
 	}
 #define MEMBER(parent, member) typeof(((struct parent *)0)->member)
 
-#define STATUS(F)              F(NUM, code) F(STR, message)
+/* clang-format off: it would indent each field of a list one step more than the one before */
+#define STATUS(F) F(NUM, code) F(STR, message)
 MESSAGE(status, Status, struct wire_status, STATUS)
 
 #define HELLO(F) F(NUM, version_min) F(NUM, version_max) F(SET, features) F(STR, name)
@@ -242,11 +243,9 @@ MESSAGE(list_lines, ListLines, MEMBER(wire_request, list_lines), LIST_LINES)
 #define GET_LINE(F) F(STR, line)
 MESSAGE(get_line, GetLine, MEMBER(wire_request, get_line), GET_LINE)
 
-#define SUBSCRIBE(F)                                                               \
-	F(STR, line)                                                               \
-	F(STR, device)                                                             \
-	F(NUM, priority) F(NUM, deadline_ns) F(NUM, messages) F(NUM, own_eventfds) \
-		F(NUM, resample)
+#define SUBSCRIBE(F) \
+	F(STR, line) F(STR, device) F(NUM, priority) F(NUM, deadline_ns) \
+	F(NUM, messages) F(NUM, own_eventfds) F(NUM, resample)
 MESSAGE(subscribe, Subscribe, struct wire_subscribe, SUBSCRIBE)
 
 #define SUBSCRIPTION(F) F(NUM, subscription)
@@ -272,23 +271,20 @@ MESSAGE(release, Release, MEMBER(wire_request, release), RELEASE)
 #define SIM_ASSERT(F) F(STR, line) F(STR, device) F(NUM, bits) F(NUM, deassert)
 MESSAGE(sim_assert, SimAssert, MEMBER(wire_request, sim_assert), SIM_ASSERT)
 
-#define HELLO_REPLY(F)  \
-	F(NUM, version) \
-	F(SET, features) F(NUM, client) F(NUM, epoch) F(STR, broker) F(NUM, administrator)
+#define HELLO_REPLY(F) \
+	F(NUM, version) F(SET, features) F(NUM, client) F(NUM, epoch) F(STR, broker) \
+	F(NUM, administrator)
 MESSAGE(hello_reply, HelloReply, MEMBER(wire_reply, hello), HELLO_REPLY)
 
-#define DEVICE(F)                                                                          \
-	F(STR, name)                                                                       \
-	F(NUM, unit)                                                                       \
-	F(NUM, present) F(NUM, has_mask) F(NUM, has_status) F(NUM, held) F(NUM, grantable) \
-		F(STR, location) F(NUM, unsafe_dma)
+#define DEVICE(F) \
+	F(STR, name) F(NUM, unit) F(NUM, present) F(NUM, has_mask) F(NUM, has_status) \
+	F(NUM, held) F(NUM, grantable) F(STR, location) F(NUM, unsafe_dma)
 MESSAGE(device, Device, struct wire_device, DEVICE)
 
-#define LINE(F)                                                                          \
-	F(STR, name)                                                                     \
-	F(STR, source)                                                                   \
-	F(STR, trigger) F(STR, policy) F(NUM, units) F(NUM, devices) F(NUM, subscribers) \
-		F(NUM, max_subscribers) F(STR, state) F(NUM, deadline_ns) F(STR, problem)
+#define LINE(F) \
+	F(STR, name) F(STR, source) F(STR, trigger) F(STR, policy) F(NUM, units) \
+	F(NUM, devices) F(NUM, subscribers) F(NUM, max_subscribers) F(STR, state) \
+	F(NUM, deadline_ns) F(STR, problem)
 MESSAGE(line, Line, struct wire_line, LINE)
 
 #define LINES_REPLY(F) F(ROWS, lines, n, line, line) F(NUM, next_cursor)
@@ -303,17 +299,14 @@ MESSAGE(subscribe_reply, SubscribeReply, MEMBER(wire_reply, subscribe), SUBSCRIB
 #define HISTOGRAM(F) F(NUM, count) F(NUM, p50_ns) F(NUM, p99_ns) F(NUM, p999_ns) F(NUM, max_ns)
 MESSAGE(histogram, Histogram, struct wire_histogram, HISTOGRAM)
 
-#define STATS(F)                                                                                 \
-	F(STR, line)                                                                             \
-	F(NUM, unit)                                                                             \
-	F(NUM, subscription) F(NUM, client) F(STR, client_name) F(NUM, pid) F(NUM, uid)          \
-		F(STR, device) F(STR, state) F(NUM, rounds) F(NUM, asks) F(NUM, handled)         \
-			F(NUM, not_mine) F(NUM, eoi) F(NUM, timeouts) F(NUM, debts)              \
-				F(NUM, strikes) F(NUM, stale) F(NUM, retracted) F(NUM, spurious) \
-					F(NUM, throttled) F(NUM, forced) F(NUM, unhandled)       \
-						F(NUM, masked_ns) F(NUM, max_masked_ns)          \
-							F(NUM, throttled_ns) F(NUM, faults)      \
-								F(SUB, response, histogram)
+#define STATS(F) \
+	F(STR, line) F(NUM, unit) F(NUM, subscription) F(NUM, client) \
+	F(STR, client_name) F(NUM, pid) F(NUM, uid) F(STR, device) F(STR, state) \
+	F(NUM, rounds) F(NUM, asks) F(NUM, handled) F(NUM, not_mine) F(NUM, eoi) \
+	F(NUM, timeouts) F(NUM, debts) F(NUM, strikes) F(NUM, stale) F(NUM, retracted) \
+	F(NUM, spurious) F(NUM, throttled) F(NUM, forced) F(NUM, unhandled) \
+	F(NUM, masked_ns) F(NUM, max_masked_ns) F(NUM, throttled_ns) F(NUM, faults) \
+	F(SUB, response, histogram)
 MESSAGE(stats, Stats, struct wire_stats, STATS)
 
 #define STATS_REPLY(F) F(ROWS, rows, n, row, stats) F(NUM, next_cursor)
@@ -325,9 +318,9 @@ MESSAGE(region, Region, MEMBER(wire_reply, grant.region[0]), REGION)
 #define GRANT_REPLY(F) F(ROWS, regions, n, region, region)
 MESSAGE(grant_reply, GrantReply, MEMBER(wire_reply, grant), GRANT_REPLY)
 
-#define INTERRUPT(F)         \
-	F(NUM, subscription) \
-	F(NUM, unit) F(NUM, round) F(NUM, fired_at_ns) F(NUM, count) F(NUM, flags) F(NUM, status)
+#define INTERRUPT(F) \
+	F(NUM, subscription) F(NUM, unit) F(NUM, round) F(NUM, fired_at_ns) \
+	F(NUM, count) F(NUM, flags) F(NUM, status)
 MESSAGE(interrupt, Interrupt, struct wire_interrupt, INTERRUPT)
 
 #define RETRACTED(F) F(NUM, subscription) F(NUM, unit) F(NUM, round)
@@ -345,12 +338,12 @@ MESSAGE(evicted, Evicted, MEMBER(wire_event, evicted), EVICTED)
 #define GOING_AWAY(F) F(STR, text)
 MESSAGE(going_away, GoingAway, MEMBER(wire_event, going_away), GOING_AWAY)
 
-#define WATCH_RECORD(F)                                                                  \
-	F(NUM, time_ns)                                                                  \
-	F(STR, line)                                                                     \
-	F(NUM, unit) F(STR, what) F(NUM, round) F(NUM, subscription) F(STR, client_name) \
-		F(NUM, took_ns) F(STR, detail) F(NUM, dropped)
+#define WATCH_RECORD(F) \
+	F(NUM, time_ns) F(STR, line) F(NUM, unit) F(STR, what) F(NUM, round) \
+	F(NUM, subscription) F(STR, client_name) F(NUM, took_ns) F(STR, detail) \
+	F(NUM, dropped)
 MESSAGE(watch_record, WatchRecord, struct wire_watch, WATCH_RECORD)
+/* clang-format on */
 
 /* ---- which message it is ------------------------------------------------------------------------ */
 
