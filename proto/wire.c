@@ -230,7 +230,8 @@ static bool string_in(const char *s, char *ret, size_t size)
 	}
 #define MEMBER(parent, member) typeof(((struct parent *)0)->member)
 
-/* clang-format off: it would indent each field of a list one step more than the one before */
+/* Else each line of a list would be indented one step more than the one before. */
+/* clang-format off */
 #define STATUS(F) F(NUM, code) F(STR, message)
 MESSAGE(status, Status, struct wire_status, STATUS)
 
