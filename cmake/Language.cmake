@@ -21,3 +21,5 @@ add_compile_options("SHELL:-iquote ${PROJECT_SOURCE_DIR}")
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
 # -Og keeps the debugger useful and still computes the data flow that warnings need.
 set(CMAKE_C_FLAGS_DEBUG "-Og -g3")
+# valgrind 3.19 gives up on clang's DWARF 5.
+add_compile_options("$<$<C_COMPILER_ID:Clang>:-gdwarf-4>")
