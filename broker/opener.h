@@ -21,7 +21,7 @@ struct uv_loop_s;
 
 enum opener_verb {
 	OPENER_CONFIG, /* read the configuration (again); fd: a sealed memfd with struct config */
-	OPENER_LOCK, /* line, device: take the source's lock; fd: hold it open to keep it. -EBUSY: text names the holder */
+	OPENER_LOCK, /* line, device: take the source's lock; fd: hold it open to keep it (sim: none). -EBUSY: text names the holder */
 	OPENER_IDENTIFY, /* line, device: is it there, what is it: fills reply.device */
 	OPENER_UIO, /* line, device: /dev/uioN, non-blocking; needs IDENTIFY's result to be present */
 	OPENER_PCI_CONFIG, /* line, device: sysfs config, read-write. -EPERM: lockdown, text says so */
@@ -75,7 +75,8 @@ int opener_attach(struct opener *opener, struct uv_loop_s *loop);
 
 /*
  * Queue a request. @done is called once from the loop, in order, with the fd it then owns (-1: none).
- * If the opener has died it is called with -EPIPE.
+ * If the opener has died it is called with -EPIPE. Only when memory is out it is called from within,
+ * with -ENOMEM.
  */
 void opener_ask(struct opener *opener, const struct opener_request *request,
 		void (*done)(void *user, const struct opener_reply *reply, int fd), void *user);

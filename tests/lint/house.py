@@ -58,7 +58,8 @@ FREESTANDING = {"stdint.h", "stdbool.h", "stddef.h", "stdalign.h", "stdnoreturn.
 FLOORS = [
     ("proto/", {"proto/"}),
     ("broker/arb/", {"broker/arb/", "proto/limits.h"}),
-    ("broker/source/", {"broker/source/", "broker/arb/", "proto/"}),
+    ("broker/source/", {"broker/source/", "broker/config.h", "broker/edge_poll.h", "broker/opener.h",
+                        "proto/"}),
     ("broker/session/", {"broker/session/", "broker/arb/", "proto/"}),
     ("broker/", {"broker/", "proto/"}),
     ("client-lib/", {"client-lib/", "proto/"}),

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Owns the defaults and what a whole line must be. Must not open anything: reading is config_file.c,
+ * single values are config_keys.c.
+ */
+#include "broker/config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/arb/arb.h"
+#include "broker/config_parse.h"
+#include "proto/channel.h"
+
+void config_default(struct config *ret)
+{
+	/* Only the head: the lines are 5 MB, and none of them counts. */
+	memset(ret, 0, offsetof(struct config, line));
+	ret->magic = CONFIG_MAGIC;
+	snprintf(ret->socket, sizeof(ret->socket), "%s", CHANNEL_DEFAULT_PATH);
+	ret->socket_mode = 0666;
+	ret->cpu = -1;
+	ret->max_clients = LIMIT_CLIENTS;
+}
+
+void config_line_default(struct line_config *ret, const char *name)
+{
+	memset(ret, 0, sizeof(*ret));
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
+	ret->policy = ARB_LEARNED;
+	ret->max_subscribers = LIMIT_SUBS_PER_LINE;
+	ret->round_deadline_ns = UINT64_C(100000000);
+	ret->hedge_ns = UINT64_C(200000);
+	ret->storm_rate = 500000;
+	ret->storm_burst = 50000;
+}
+
+void config_sim(struct config *ret)
+{
+	const char *socket = getenv("PTIRQ_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
+	struct line_config *line = &ret->line[0];
+
+	config_default(ret);
+	if (socket)
+		snprintf(ret->socket, sizeof(ret->socket), "%s", socket);
+	else if (runtime)
+		snprintf(ret->socket, sizeof(ret->socket), "%s/ptirq/broker.sock", runtime);
+	config_line_default(line, "demo");
+	snprintf(line->origin, sizeof(line->origin), "--sim");
+	line->source = CONFIG_SIM;
+	line->allow_all = true;
+	line->n_devices = 3;
+	for (uint8_t d = 0; d < line->n_devices; d++) {
+		line->device[d] = (struct device_config){.grant = true,
+							 .use_status = true,
+							 .sim_mask = true,
+							 .sim_status = true};
+		snprintf(line->device[d].name, sizeof(line->device[d].name), "dev%d", d);
+	}
+	ret->n_lines = 1;
+}
+
+/* What the device's own line says, else what the line's keys say, else @otherwise. */
+static bool flag(const struct config_section *section, uint8_t device, enum config_flag which,
+		 bool otherwise)
+{
+	int8_t said = section->flag[device][which];
+
+	if (!said)
+		said = section->flag[CONFIG_WHOLE_LINE][which];
+	return said ? said > 0 : otherwise;
+}
+
+static int said(const struct config_section *section, enum config_flag which)
+{
+	for (uint8_t d = 0; d <= CONFIG_WHOLE_LINE; d++)
+		if (section->flag[d][which])
+			return section->flag_at[d][which];
+	return 0;
+}
+
+#define mistake(where, ...) (*ret_at = (where), snprintf(problem, LIMIT_TEXT, __VA_ARGS__), -EINVAL)
+
+int config_line_finish(struct config_section *section, struct line_config *line, int *ret_at,
+		       char problem[LIMIT_TEXT])
+{
+	int mask_at = said(section, CONFIG_FLAG_MASK);
+	int unsafe_at = said(section, CONFIG_FLAG_UNSAFE_DMA);
+	bool sim = line->source == CONFIG_SIM;
+
+	if (!section->source_given)
+		return mistake(section->at, "line %s has no source=: sim or uio", line->name);
+	if (!line->n_devices)
+		return mistake(section->at,
+			       "line %s has no device=: name at least one, as in device = %s",
+			       line->name, sim ? "dev0" : "0000:00:05.0");
+	if (!sim && line->trigger == CONFIG_EDGE)
+		return mistake(
+			section->at,
+			"line %s: source=uio knows level-triggered lines only, remove trigger=edge",
+			line->name);
+	if (!sim && mask_at)
+		return mistake(mask_at,
+			       "mask is for source=sim: a real device tells whether it has one");
+	if (sim && unsafe_at)
+		return mistake(unsafe_at,
+			       "unsafe-dma is for source=uio: a soft device does no DMA");
+	if (line->deadline_ns > line->round_deadline_ns)
+		return mistake(
+			section->at,
+			"line %s: deadline= is longer than round-deadline= (%.6g ms), which bounds it",
+			line->name, (double)line->round_deadline_ns / 1e6);
+	for (uint8_t d = 0; d < line->n_devices; d++) {
+		struct device_config *device = &line->device[d];
+
+		device->grant = flag(section, d, CONFIG_FLAG_GRANT, false);
+		device->unsafe_dma = flag(section, d, CONFIG_FLAG_UNSAFE_DMA, false);
+		device->use_status = flag(section, d, CONFIG_FLAG_STATUS, true);
+		device->sim_status = sim && device->use_status;
+		device->sim_mask = sim && flag(section, d, CONFIG_FLAG_MASK, true);
+	}
+	return 0;
+}

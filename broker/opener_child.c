@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Owns the opener process: one request, one reply, for as long as the socket is open. Must not decide
+ * who may have what, and opens nothing that the configuration does not name.
+ */
+#include "broker/opener_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct child {
+	int socket;
+	const char *path; /* of the configuration; NULL: --sim */
+	const char *root;
+	pid_t broker;
+	struct config *config; /* last accepted; NULL: none yet */
+};
+
+/* Only the lines that are there are written: the rest of the 5 MB stays a hole. */
+static int config_memfd(const struct config *config)
+{
+	size_t used = offsetof(struct config, line) + config->n_lines * sizeof(config->line[0]);
+	int fd = memfd_create("ptirq-config", MFD_CLOEXEC | MFD_ALLOW_SEALING), error;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, sizeof(*config)) == 0 && write(fd, config, used) == (ssize_t)used &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
+		return fd;
+	error = errno ? -errno : -EIO;
+	close(fd);
+	return error;
+}
+
+static int do_config(struct child *child, char text[LIMIT_TEXT])
+{
+	struct config *config = calloc(1, sizeof(*config));
+	int error = config ? 0 : -ENOMEM, fd = -1;
+
+	if (!error && child->path)
+		error = config_load(child->path, config, text);
+	else if (!error)
+		config_sim(config);
+	if (!error) {
+		fd = config_memfd(config);
+		error = fd < 0 ? fd : 0;
+	}
+	if (error) {
+		free(config);
+		if (!*text)
+			snprintf(text, LIMIT_TEXT, "the configuration: %s", strerror(-error));
+		return error;
+	}
+	free(child->config);
+	child->config = config;
+	return fd;
+}
+
+static int do_uevents(char text[LIMIT_TEXT])
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
+	int fd =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+	int error;
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	error = -errno;
+	snprintf(text, LIMIT_TEXT, "no hot-plug events (netlink): %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+/* A verb about a device. Everything is looked up anew: it may have been another one a second ago. */
+static int do_device(struct child *child, const struct opener_request *request,
+		     struct opener_reply *reply)
+{
+	const struct line_config *line = &child->config->line[request->line];
+	const struct device_config *config = &line->device[request->device];
+	struct opener_device *device = &reply->device;
+	int fd;
+
+	if (line->source == CONFIG_SIM)
+		return -1; /* nothing behind it, and nothing to lock */
+	if (request->verb == OPENER_LOCK) {
+		/* By what is there, so that two names of one device meet; else by the address. */
+		char name[LIMIT_PATH];
+
+		if (opener_identify(child->root, config, device, reply->text) != 0 &&
+		    !device->location[0])
+			snprintf(name, sizeof(name), "%s", config->address);
+		else
+			snprintf(name, sizeof(name), "%s", device->location);
+		for (char *c = name; *c; c++)
+			if (*c == '/')
+				*c = '!';
+		reply->text[0] = 0;
+		reply->error = opener_lock(child->root, name, child->broker, reply->text);
+		return reply->error;
+	}
+	reply->error = opener_identify(child->root, config, device, reply->text);
+	if (reply->error || request->verb == OPENER_IDENTIFY)
+		return -1;
+	if (request->verb == OPENER_UIO) {
+		fd = opener_open_uio(child->root, device, reply->text);
+	} else if (request->verb == OPENER_PCI_CONFIG) {
+		fd = opener_open_pci_config(child->root, device, reply->text);
+	} else {
+		fd = opener_open_resource(child->root, config, device, request->index, reply->text);
+		if (fd >= 0)
+			reply->size = device->resource[request->index].size;
+	}
+	reply->error = fd < 0 ? fd : 0;
+	return fd;
+}
+
+static int answer(struct child *child, const struct opener_request *request,
+		  struct opener_reply *reply)
+{
+	int fd = -1;
+
+	if (request->verb == OPENER_CONFIG) {
+		fd = do_config(child, reply->text);
+		reply->error = fd < 0 ? fd : 0;
+	} else if (request->verb == OPENER_UEVENTS) {
+		fd = do_uevents(reply->text);
+		reply->error = fd < 0 ? fd : 0;
+	} else if (request->verb >= OPENER_N_VERBS || !child->config ||
+		   request->line >= child->config->n_lines ||
+		   request->device >= child->config->line[request->line].n_devices) {
+		reply->error = -EINVAL;
+		snprintf(reply->text, sizeof(reply->text),
+			 "the opener was asked for what is not in the configuration");
+	} else {
+		fd = do_device(child, request, reply);
+	}
+	return fd < 0 ? -1 : fd;
+}
+
+static bool send_reply(const struct child *child, struct opener_reply *reply, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec data = {reply, sizeof(*reply)};
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+
+	if (fd >= 0) {
+		control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+						  .cmsg_level = SOL_SOCKET,
+						  .cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
+	return sendmsg(child->socket, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(*reply);
+}
+
+_Noreturn void opener_child(int socket, const char *path, const char *root, pid_t broker)
+{
+	struct child child = {.socket = socket, .path = path, .root = root, .broker = broker};
+	struct opener_request request;
+	struct opener_reply *reply = calloc(1, sizeof(*reply));
+
+	/* It ends with the broker's end of the socket, not with the terminal's or the unit's signals. */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	prctl(PR_SET_NAME, "ptirq-opener");
+	while (reply && recv(socket, &request, sizeof(request), 0) == (ssize_t)sizeof(request)) {
+		int fd;
+		bool sent;
+
+		memset(reply, 0, sizeof(*reply));
+		fd = answer(&child, &request, reply);
+		sent = send_reply(&child, reply, fd);
+		if (fd >= 0)
+			close(fd);
+		if (!sent)
+			break;
+	}
+	_exit(0);
+}
