@@ -183,9 +183,10 @@ int ptirq_ack_wait(struct ptirq_sub *sub, struct ptirq_irq *irq, enum ptirq_verd
  * It may call anything here but ptirq_close() and ptirq_unsubscribe() of this subscription.
  * NULL: no handler any more. A result that is no verdict leaves the answer to a later ptirq_ack().
  */
-typedef enum ptirq_verdict (*ptirq_handler)(struct ptirq_sub *sub, const struct ptirq_irq *irq,
-					    void *userdata);
-int ptirq_set_handler(struct ptirq_sub *sub, ptirq_handler handler, void *userdata);
+int ptirq_set_handler(struct ptirq_sub *sub,
+		      enum ptirq_verdict (*handler)(struct ptirq_sub *sub,
+						    const struct ptirq_irq *irq, void *userdata),
+		      void *userdata);
 
 /*
  * With PTIRQ_OPT_EVENTFDS: the wake eventfd (readable: interrupt; usable as KVM_IRQFD's fd) and the

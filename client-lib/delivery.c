@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hot path: from the page's news to a struct ptirq_irq, and the verdict back. Must make no
+ * system call but one epoll_wait() when there is nothing, and one write() of the ack eventfd when the
+ * broker may be asleep.
+ */
+#include "client-lib/internal.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <utlist.h>
+
+bool verdict_valid(enum ptirq_verdict verdict)
+{
+	return verdict >= PTIRQ_HANDLED && verdict <= PTIRQ_EOI;
+}
+
+/* ---- what is pending ---- */
+
+void mark(struct ptirq_sub *sub, unsigned int index)
+{
+	if (!sub->pending)
+		DL_APPEND2(sub->ptirq->ready, sub, ready_prev, ready_next);
+	sub->pending |= UINT32_C(1) << index;
+}
+
+void unmark(struct ptirq_sub *sub)
+{
+	if (sub->pending)
+		DL_DELETE2(sub->ptirq->ready, sub, ready_prev, ready_next);
+	sub->pending = 0;
+}
+
+void news_take(struct ptirq *ptirq)
+{
+	struct page_news *news;
+	uint64_t summary, bits;
+
+	/* If the broker posts right after this look, it writes the wake eventfd. */
+	if (!ptirq->ack_page ||
+	    !atomic_load_explicit(&ptirq->ack_page->to_client.summary, memory_order_relaxed))
+		return;
+	news = &ptirq->ack_page->to_client;
+	summary = atomic_exchange_explicit(&news->summary, 0, memory_order_seq_cst);
+	for (; summary; summary &= summary - 1) {
+		unsigned int w = (unsigned int)__builtin_ctzll(summary);
+
+		if (w >= PAGE_NEWS_WORDS)
+			break;
+		bits = atomic_exchange_explicit(&news->bits[w], 0, memory_order_acquire);
+		for (; bits; bits &= bits - 1) {
+			uint32_t slot = w * 64 + (uint32_t)__builtin_ctzll(bits);
+			struct ptirq_sub *sub = ptirq->by_slot[slot];
+
+			if (sub)
+				mark(sub, slot - sub->first_slot);
+		}
+	}
+}
+
+/* ---- take ---- */
+
+static bool read_slot(struct ptirq_sub *sub, unsigned int i, struct ptirq_irq *ret)
+{
+	struct page_slot *slot = &sub->ptirq->irq_page->slot[sub->first_slot + i];
+	uint32_t round = atomic_load_explicit(&slot->round, memory_order_acquire);
+
+	*ret = (struct ptirq_irq){
+		.round = round,
+		.unit = sub->unit[i].id,
+		.flags = atomic_load_explicit(&slot->flags, memory_order_relaxed),
+		.status = atomic_load_explicit(&slot->status, memory_order_relaxed),
+		.fired_at_ns = atomic_load_explicit(&slot->fired_at_ns, memory_order_relaxed),
+		.count = atomic_load_explicit(&slot->count, memory_order_relaxed),
+		.missed = atomic_load_explicit(&slot->missed, memory_order_relaxed),
+		.epoch = sub->ptirq->epoch,
+	};
+	atomic_thread_fence(memory_order_acquire);
+	/* Being written: the news of that comes after it, so there is no need to look twice. */
+	return round && atomic_load_explicit(&slot->round, memory_order_relaxed) == round;
+}
+
+int take(struct ptirq_sub *sub, struct ptirq_irq *ret)
+{
+	struct ptirq_irq irq;
+
+	while (sub->pending) {
+		uint32_t after = sub->pending & ~UINT32_C(0) << sub->cursor;
+		unsigned int i = (unsigned int)__builtin_ctz(after ? after : sub->pending);
+		uint32_t rest = sub->pending & ~(UINT32_C(1) << i);
+
+		if (!rest)
+			unmark(sub);
+		sub->pending = rest;
+		sub->cursor = i + 1;
+		if (sub->request.messages)
+			irq = sub->unit[i].message;
+		else if (!read_slot(sub, i, &irq))
+			continue;
+		/* A change of what has been taken, such as its retraction, is no interrupt. */
+		if (irq.round == sub->unit[i].round && irq.count == sub->unit[i].count)
+			continue;
+		sub->unit[i].round = irq.round;
+		sub->unit[i].count = irq.count;
+		*ret = irq;
+		return 0;
+	}
+	return -EAGAIN;
+}
+
+static int may_take(struct ptirq_sub *sub)
+{
+	struct ptirq *ptirq = sub->ptirq;
+	int r = owner_check(ptirq);
+
+	if (r < 0)
+		return r;
+	if (__builtin_expect(sub->evicted, 0))
+		return fail(ptirq, -ESTALE, "%s", sub->reason);
+	if (__builtin_expect(sub->request.own_eventfds, 0))
+		return fail(ptirq, -EINVAL,
+			    "the interrupts of this subscription come by its own wake eventfd");
+	return 0;
+}
+
+int ptirq_take(struct ptirq_sub *sub, struct ptirq_irq *ret)
+{
+	int r = may_take(sub);
+
+	if (r < 0)
+		return r;
+	news_take(sub->ptirq);
+	return take(sub, ret);
+}
+
+/* ---- wait ---- */
+
+int ptirq_wait(struct ptirq_sub *sub, struct ptirq_irq *ret, int timeout_ms)
+{
+	struct ptirq *ptirq = sub->ptirq;
+	uint64_t deadline = timeout_ms > 0 ? now_ms() + (uint64_t)timeout_ms + 1 : 0;
+	int left = timeout_ms;
+	bool over = false;
+	uint64_t now;
+	int r;
+
+	for (;;) {
+		r = may_take(sub);
+		if (r < 0)
+			break;
+		news_take(ptirq);
+		r = take(sub, ret);
+		if (r == 0)
+			break;
+		r = ptirq->dead ? ptirq->dead : over ? -ETIMEDOUT : 0;
+		if (r < 0)
+			break;
+		if (timeout_ms > 0) {
+			now = now_ms();
+			left = now < deadline ? (int)(deadline - now) : 0;
+		}
+		over = left == 0;
+		r = link_step(ptirq, left);
+		if (r < 0)
+			break;
+	}
+	/* What was found for others must not wait until the next message. */
+	if (ptirq->ready || ptirq->watch.first)
+		kick(ptirq);
+	return r;
+}
+
+/* ---- ack ---- */
+
+static void ack_by_message(struct ptirq_sub *sub, const struct ptirq_irq *irq,
+			   enum ptirq_verdict verdict)
+{
+	struct wire_request request = {
+		.kind = WIRE_REQ_ACK,
+		.ack =
+			{
+				.subscription = sub->id,
+				.unit = irq->unit,
+				.round = irq->round,
+				.verdict = verdict,
+			},
+	};
+
+	link_send(sub->ptirq, &request);
+}
+
+int ptirq_ack(struct ptirq_sub *sub, const struct ptirq_irq *irq, enum ptirq_verdict verdict)
+{
+	struct ptirq *ptirq = sub->ptirq;
+	uint32_t slot;
+	int i, r;
+
+	r = owner_check(ptirq);
+	if (r < 0)
+		return r;
+	if (!verdict_valid(verdict))
+		return fail(ptirq, -EINVAL, "%d is no verdict", (int)verdict);
+	/* Of another life of the broker, or no longer ours: nothing is owed. */
+	if (irq->epoch != ptirq->epoch || !sub->id || (irq->flags & PTIRQ_EDGE))
+		return 0;
+	i = sub_unit(sub, irq->unit);
+	/* The same epoch but another connection: what is not known to be asked is not answered. */
+	if (i < 0 || !sub->unit[i].round)
+		return 0;
+	if (sub->request.messages) {
+		ack_by_message(sub, irq, verdict);
+		return 0;
+	}
+	slot = sub->first_slot + (uint32_t)i;
+	atomic_store_explicit(&ptirq->ack_page->word[slot], PAGE_ACK(irq->round, verdict),
+			      memory_order_release);
+	/* A full counter is readable as well, so a failure would tell the broker the same. */
+	if (page_news_post(&ptirq->ack_page->to_broker, slot))
+		eventfd_write(ptirq->ack, 1);
+	return 0;
+}
+
+int ptirq_ack_wait(struct ptirq_sub *sub, struct ptirq_irq *irq, enum ptirq_verdict verdict,
+		   int timeout_ms)
+{
+	int r = ptirq_ack(sub, irq, verdict);
+
+	return r < 0 ? r : ptirq_wait(sub, irq, timeout_ms);
+}
+
+int ptirq_set_handler(struct ptirq_sub *sub,
+		      enum ptirq_verdict (*handler)(struct ptirq_sub *sub,
+						    const struct ptirq_irq *irq, void *userdata),
+		      void *userdata)
+{
+	int r = may_take(sub);
+
+	if (r < 0)
+		return r;
+	sub->handler = handler;
+	sub->handler_data = userdata;
+	/* What has come before the handler is for it too. */
+	kick(sub->ptirq);
+	return 0;
+}
