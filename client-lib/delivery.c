@@ -41,14 +41,10 @@ void news_take(struct ptirq *ptirq)
 	    !atomic_load_explicit(&ptirq->ack_page->to_client.summary, memory_order_relaxed))
 		return;
 	news = &ptirq->ack_page->to_client;
-	summary = atomic_exchange_explicit(&news->summary, 0, memory_order_seq_cst);
-	for (; summary; summary &= summary - 1) {
-		unsigned int w = (unsigned int)__builtin_ctzll(summary);
+	for (summary = page_news_take(news); summary; summary &= summary - 1) {
+		uint32_t w = (uint32_t)__builtin_ctzll(summary);
 
-		if (w >= PAGE_NEWS_WORDS)
-			break;
-		bits = atomic_exchange_explicit(&news->bits[w], 0, memory_order_acquire);
-		for (; bits; bits &= bits - 1) {
+		for (bits = page_news_take_word(news, w); bits; bits &= bits - 1) {
 			uint32_t slot = w * 64 + (uint32_t)__builtin_ctzll(bits);
 			struct ptirq_sub *sub = ptirq->by_slot[slot];
 
@@ -62,22 +58,22 @@ void news_take(struct ptirq *ptirq)
 
 static bool read_slot(struct ptirq_sub *sub, unsigned int i, struct ptirq_irq *ret)
 {
-	struct page_slot *slot = &sub->ptirq->irq_page->slot[sub->first_slot + i];
-	uint32_t round = atomic_load_explicit(&slot->round, memory_order_acquire);
+	struct page_ask ask;
 
+	/* Being written: the news of that comes after it, so there is no need to look twice. */
+	if (!page_slot_load(&sub->ptirq->irq_page->slot[sub->first_slot + i], &ask))
+		return false;
 	*ret = (struct ptirq_irq){
-		.round = round,
+		.round = ask.round,
 		.unit = sub->unit[i].id,
-		.flags = atomic_load_explicit(&slot->flags, memory_order_relaxed),
-		.status = atomic_load_explicit(&slot->status, memory_order_relaxed),
-		.fired_at_ns = atomic_load_explicit(&slot->fired_at_ns, memory_order_relaxed),
-		.count = atomic_load_explicit(&slot->count, memory_order_relaxed),
-		.missed = atomic_load_explicit(&slot->missed, memory_order_relaxed),
+		.flags = ask.flags,
+		.status = ask.status,
+		.fired_at_ns = ask.fired_at_ns,
+		.count = ask.count,
+		.missed = ask.missed,
 		.epoch = sub->ptirq->epoch,
 	};
-	atomic_thread_fence(memory_order_acquire);
-	/* Being written: the news of that comes after it, so there is no need to look twice. */
-	return round && atomic_load_explicit(&slot->round, memory_order_relaxed) == round;
+	return true;
 }
 
 int take(struct ptirq_sub *sub, struct ptirq_irq *ret)
