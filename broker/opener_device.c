@@ -20,7 +20,26 @@
 
 #include "broker/opener_child.h"
 
-#define say(text, ...)   snprintf(text, LIMIT_TEXT, __VA_ARGS__)
+/* A sentence for people; what does not fit is cut off. */
+__attribute__((format(printf, 2, 3))) static void say(char text[LIMIT_TEXT], const char *format,
+						      ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, LIMIT_TEXT, format, args);
+	va_end(args);
+}
+
+/* A path; one that does not fit is cut off, and then names nothing. */
+__attribute__((format(printf, 2, 3))) static void join(char path[PATH_MAX], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(path, PATH_MAX, format, args);
+	va_end(args);
+}
 
 #define PCI_COMMAND_HIGH 5 /* the byte of the command register that has DisINTx */
 
