@@ -104,6 +104,7 @@ struct arb_config {
 	uint32_t guest_budget;   /* A3: unhandled asks to guests in a storm_window (50: 500/s) */
 	uint32_t fault_tries;    /* A1: retries of a failed operation (8) */
 	uint64_t round_deadline; /* A5: the budget of a round (100 ms) */
+	uint64_t ask_deadline;   /* A5: of an ask whose subscriber has none; 0: half the budget */
 	uint64_t hedge;          /* A3: before the others are asked too (200 us) */
 	uint64_t unhandled_window; /* A8 (100 ms) */
 	uint64_t throttle_min;     /* A8 (1 ms), doubled up to ... */
@@ -135,7 +136,7 @@ enum arb_event_kind {
 	ARB_EV_LEVEL,     /* unit, round, token, level, status, status_known */
 	ARB_EV_OP_FAILED, /* op, unit, device, token: an action of this kind failed; success is silent */
 	ARB_EV_OP_DONE,    /* op = PROMOTE or DEMOTE, unit, token: these two always answer */
-	ARB_EV_POLICY,     /* policy, deadline (0: leave) for the whole line */
+	ARB_EV_POLICY,     /* policy, deadline (0: leave ask_deadline) for the whole line */
 	ARB_EV_SUB_POLICY, /* sub, deadline, priority */
 	ARB_EV_TAP,        /* unit, tapped: somebody watches; no direct path while so */
 	ARB_EV_RESUMED, /* unit: A14; the device was reset or the system slept: taken as masked */
@@ -220,7 +221,7 @@ enum arb_report {
 enum arb_resolution {
 	ARB_RES_HANDLED,   /* HANDLED or EOI, level down or not sampled */
 	ARB_RES_UNHANDLED, /* everybody said NOT_MINE, timed out or left */
-	ARB_RES_VOID,      /* the unit went away, or a new epoch */
+	ARB_RES_VOID,      /* the unit went away, a new epoch, or nobody had to be asked (A11) */
 };
 
 enum arb_ask_flags {
