@@ -16,6 +16,7 @@
 #include <stdalign.h>
 #include <string.h>
 
+#include "proto/text.h"
 #include "ptirq.pb-c.h"
 
 #define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
@@ -74,64 +75,16 @@ static void *arena_take(struct arena *a, size_t size)
 
 /* ---- strings ------------------------------------------------------------------------------------ */
 
-/*
- * The length of the character at @s, or 0: not UTF-8 (Unicode 15, table 3-7), or a control character,
- * which has no place in a name or a sentence and would get as far as somebody's terminal.
- */
-static size_t character(const uint8_t *s, size_t left)
-{
-	uint8_t low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return s[0] >= ' ' && s[0] != 0x7f;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf) {
-		n = 2;
-		if (s[0] == 0xc2)
-			low = 0xa0;
-	} else if (s[0] >= 0xe0 && s[0] <= 0xef) {
-		n = 3;
-		if (s[0] == 0xe0)
-			low = 0xa0;
-		if (s[0] == 0xed)
-			high = 0x9f;
-	} else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-		n = 4;
-		if (s[0] == 0xf0)
-			low = 0x90;
-		if (s[0] == 0xf4)
-			high = 0x8f;
-	} else {
-		return 0;
-	}
-	if (n > left || s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
-/* Where the first bad byte is; @size if there is none. */
-static size_t good_prefix(const char *s, size_t size)
-{
-	size_t i = 0, n;
-
-	while (i < size && (n = character((const uint8_t *)s + i, size - i)) > 0)
-		i += n;
-	return i;
-}
-
 /* @s, or a copy with '?' for each bad byte: what is sent can always be decoded. */
 static char *string_out(struct arena *a, const char *s)
 {
-	size_t size = strlen(s), i = good_prefix(s, size);
+	size_t size = strlen(s), i = text_good_prefix(s, size);
 	char *copy;
 
 	if (i == size)
 		return (char *)s;
 	copy = memcpy(arena_take(a, size + 1), s, size + 1);
-	for (; i < size; i += good_prefix(copy + i, size - i))
+	for (; i < size; i += text_good_prefix(copy + i, size - i))
 		copy[i] = '?';
 	return copy;
 }
@@ -144,7 +97,7 @@ static bool string_in(const char *s, char *ret, size_t size)
 	if (s == protobuf_c_empty_string)
 		return true;
 	length = arena_size(s) - 1;
-	if (length >= size || good_prefix(s, length) < length)
+	if (length >= size || text_good_prefix(s, length) < length)
 		return false;
 	memcpy(ret, s, length);
 	return true;

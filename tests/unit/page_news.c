@@ -15,8 +15,9 @@
 
 #include "proto/page.h"
 
-#define SLOTS  131 /* of three words */
-#define ROUNDS 2000
+#define SLOTS    131 /* of three words */
+#define ROUNDS   2000
+#define REWRITES 3000000
 
 static struct page_irq irq;
 static struct page_ack ack;
@@ -43,7 +44,7 @@ static void fail(const char *what, uint32_t slot)
 	exit(1);
 }
 
-static void answer(uint32_t slot)
+static struct page_ask load(uint32_t slot)
 {
 	struct page_ask ask;
 
@@ -52,6 +53,13 @@ static void answer(uint32_t slot)
 	if (ask.count != ask.round || ask.fired_at_ns != (uint64_t)ask.round << 32 ||
 	    ask.status != ~ask.round || ask.unit != slot)
 		fail("a slot read half written", slot);
+	return ask;
+}
+
+static void answer(uint32_t slot)
+{
+	struct page_ask ask = load(slot);
+
 	atomic_store_explicit(&ack.word[slot], PAGE_ACK(ask.round, 1), memory_order_release);
 	if (page_news_post(&ack.to_broker, slot))
 		signal_fd(ack_fd);
@@ -75,7 +83,7 @@ static void *client(void *unused)
 	return unused;
 }
 
-static void ask(uint32_t slot, uint32_t round)
+static void store(uint32_t slot, uint32_t round)
 {
 	page_slot_store(&irq.slot[slot], &(struct page_ask){
 						 .round = round,
@@ -84,8 +92,36 @@ static void ask(uint32_t slot, uint32_t round)
 						 .status = ~round,
 						 .unit = slot,
 					 });
+}
+
+static void ask(uint32_t slot, uint32_t round)
+{
+	store(slot, round);
 	if (page_news_post(&ack.to_client, slot))
 		signal_fd(wake);
+}
+
+/* Asks that come faster than a client looks: what it reads is one of them, never two. */
+static void *reader(void *unused)
+{
+	signal_fd(wake);
+	while (load(SLOTS).round < REWRITES)
+		;
+	return unused;
+}
+
+static int rewritten_while_read(void)
+{
+	pthread_t thread;
+
+	store(SLOTS, 1);
+	if (pthread_create(&thread, NULL, reader, NULL) != 0)
+		return 1;
+	if (!wait_fd(wake))
+		fail("no reader", SLOTS);
+	for (uint32_t round = 2; round <= REWRITES; round++)
+		store(SLOTS, round);
+	return pthread_join(thread, NULL);
 }
 
 int main(void)
@@ -124,5 +160,5 @@ int main(void)
 	}
 	pthread_join(thread, NULL);
 	printf("%u rounds on %u slots, none lost\n", SLOTS * ROUNDS, SLOTS);
-	return 0;
+	return rewritten_while_read();
 }

@@ -352,7 +352,8 @@ Test(wire, other_encoders)
 
 	put_string(&hello, 4, "first");
 	put_number(&hello, 3, 2);
-	put_number(&hello, 3, 99); /* a feature of tomorrow */
+	put_number(&hello, 3, 3); /* features of tomorrow */
+	put_number(&hello, 3, 99);
 	put_number(&hello, 3, UINT64_MAX);
 	put_number(&hello, 3, 1);
 	put_string(&hello, 4, "second");
