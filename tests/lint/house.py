@@ -27,7 +27,10 @@ def files():
 def text(path):
     with open(os.path.join(ROOT, path), "rb") as f:
         raw = f.read()
-    return None if b"\0" in raw else raw.decode("utf-8")
+    try:
+        return None if b"\0" in raw else raw.decode("utf-8")
+    except UnicodeDecodeError:  # a fuzzer's input
+        return None
 
 
 # ------------------------------------------------------------------------------------------ spdx
