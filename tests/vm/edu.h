@@ -44,6 +44,12 @@ static inline void edu_write(const struct edu *edu, unsigned int offset, uint32_
 	edu->bar[offset / sizeof(uint32_t)] = value;
 }
 
+/* A mapping outlives its device: after an unplug it reads 0, which is not "served". */
+static inline bool edu_present(const struct edu *edu)
+{
+	return edu_read(edu, EDU_ID) == EDU_ID_VALUE;
+}
+
 /* Maps BAR0 from a borrowed fd (sysfs resource0, or one that a broker granted). */
 static inline int edu_map(int fd, struct edu *ret_edu)
 {
@@ -54,7 +60,7 @@ static inline int edu_map(int fd, struct edu *ret_edu)
 	if (bar == MAP_FAILED)
 		return -errno;
 	edu.bar = bar;
-	if (edu_read(&edu, EDU_ID) != EDU_ID_VALUE) {
+	if (!edu_present(&edu)) {
 		munmap(bar, EDU_MAP_SIZE);
 		return -ENODEV;
 	}

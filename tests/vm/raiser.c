@@ -122,16 +122,23 @@ static void pause_us(unsigned long us)
 	nanosleep(&t, NULL);
 }
 
+static bool idle(const struct function *f)
+{
+	return !edu_asserts(&f->edu, f->bit) && edu_present(&f->edu);
+}
+
 static bool await_served(struct raiser *r, const struct function *f)
 {
 	struct timespec now, start;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	while (edu_asserts(&f->edu, f->bit)) {
+	while (!idle(f)) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (now.tv_sec - start.tv_sec >= (time_t)r->timeout_s) {
-			printf("raiser: device %u bit %u: raise %" PRIu32 " not served in %lu s\n",
-			       f->device, f->bit, f->raised, r->timeout_s);
+			printf("raiser: device %u bit %u: raise %" PRIu32
+			       " not served in %lu s%s\n",
+			       f->device, f->bit, f->raised, r->timeout_s,
+			       edu_present(&f->edu) ? "" : ": no device there");
 			return false;
 		}
 		pause_us(10);

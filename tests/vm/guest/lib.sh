@@ -83,6 +83,15 @@ bind() {
     [ "$(driver_of "$1")" = "$2" ]
 }
 
+# plug N: plugs devN in, until a driver can be bound. Its files in sysfs are there a little earlier.
+plug() {
+    host plug "dev$1" || return 1
+    eval "plugged=\$EDU$1"
+    await 5 test -e "$pci/$plugged"
+    await 5 bind "$plugged" uio_pci_generic
+    unbind "$plugged"
+}
+
 # uio ADDRESS: the device's /dev/uioN.
 uio() { echo "/dev/$(ls "$pci/$1/uio")"; }
 
@@ -105,10 +114,7 @@ clean_up() {
     kill -KILL -1 2>/dev/null || true
     for n in 0 1 2; do
         eval "address=\$EDU$n"
-        if [ ! -e "$pci/$address" ]; then
-            host plug "dev$n"
-            await 5 test -e "$pci/$address"
-        fi
+        [ -e "$pci/$address" ] || plug $n
         edu "$pci/$address/resource0" ack 0xffffffff 2>/dev/null || true
         unbind "$address"
     done

@@ -21,8 +21,7 @@ status=0
 wait $before || status=$?
 check unplug.gone "the driver's status $status" [ $status -eq 3 -a ! -e "$pci/$EDU1" ]
 
-host plug dev1
-await 5 test -e "$pci/$EDU1"
+plug 1
 bind "$EDU1" uio_pci_generic
 drive after "$EDU1"; after=$pid
 raiser --device "$pci/$EDU1/resource0" --count 100 --seed 2 --log /tmp/raised-after
