@@ -40,6 +40,7 @@ struct arb_unit {
 	uint64_t asked;      /* asked in this round */
 	uint64_t owes;       /* asked, and no verdict yet */
 	uint64_t answered;   /* HANDLED or EOI in this round */
+	uint64_t lied;       /* A7: evidence in this round */
 	uint64_t left;       /* A5: what remains of the budget, in ns */
 	uint64_t granted;    /* A5: the longest deadline of the latest wave, in ns */
 
@@ -57,10 +58,11 @@ struct arb_unit {
 	uint32_t guest_asks; /* A3: what is left of the guests' budget */
 	uint32_t tries;      /* A1: failed operations in a row */
 
-	uint16_t devices;  /* of this unit */
-	uint16_t hint;     /* devices whose subscribers the next wave prefers (A3, A4) */
-	uint16_t asserted; /* A7: devices seen asserting in this round */
-	uint16_t clear; /* A4: devices that the latest sample of this round found not asserting */
+	uint16_t devices; /* of this unit */
+	uint16_t hint;    /* devices whose subscribers the next wave prefers (A3, A4) */
+	uint16_t
+		asserted; /* devices whose status bit was seen set in this round, believed or not */
+	uint16_t clear;   /* A4: devices that the latest sample of this round found not asserting */
 
 	uint8_t state;    /* enum arb_state; written by arb_enter() only */
 	uint8_t policy;   /* of this round: the line's, or ARB_BROADCAST for a sweep (A3) */
@@ -90,6 +92,7 @@ struct arb {
 	uint64_t quarantined;
 	uint64_t
 		probing; /* A6: a debtor or quarantined, and eligible nevertheless until it answers */
+	uint64_t suspects; /* A7: the latest round they were heard in had evidence */
 	uint64_t bound[ARB_MAX_DEVICES];
 
 	uint32_t token;       /* the latest given */

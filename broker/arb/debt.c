@@ -114,7 +114,8 @@ void arb_pay(struct arb *arb, struct arb_unit *u, uint8_t sub, bool in_time,
 	bool was_probed = (arb->probing & bit) != 0;
 
 	u->debt &= ~bit;
-	if (in_time) {
+	/* A6: in a row ends here, unless the answers themselves are the evidence (A7). */
+	if (in_time && !(arb->suspects & bit)) {
 		s->strikes = 0;
 		s->backoff = 0;
 	}
@@ -157,6 +158,7 @@ void arb_forget(struct arb *arb, uint8_t sub, bool stays, struct arb_actions *ou
 	for (unsigned int i = 0; i < arb->config.n_units; i++)
 		arb->units[i].debt &= ~bit;
 	if (!stays) {
+		arb_trust_again(arb, bit);
 		arb->quarantined &= ~bit;
 		disarm(ARB_TIMER_STRIKE, sub, &arb->subs[sub].strike_token, out);
 	}

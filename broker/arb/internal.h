@@ -9,6 +9,7 @@
  *	resolve.c   A4, A7, A8: verdicts, samples, expiries; how a round ends
  *	people.c    A10: joining, leaving, parking
  *	debt.c      A5, A6: debts, strikes, quarantine, devices held quiet
+ *	trust.c     A7: verdicts held against status bits
  *	path.c      A11, A12: direct, notify, edge
  */
 #ifndef PTIRQ_ARB_INTERNAL_H
@@ -39,9 +40,9 @@ static inline unsigned int lowest(uint64_t set)
 }
 
 /* Runs once for each member, lowest first; the set is evaluated once. */
-#define FOR_EACH(i, set)                                                           \
-	for (uint64_t i##_set = (set), i = i##_set ? lowest(i##_set) : 0; i##_set; \
-	     i##_set &= i##_set - 1, i = i##_set ? lowest(i##_set) : 0)
+#define FOR_EACH(i, set)                                                          \
+	for (uint64_t i##_set = (set), i; i##_set && (i = lowest(i##_set), true); \
+	     i##_set &= i##_set - 1)
 
 static inline unsigned int count(uint64_t set)
 {
@@ -170,6 +171,10 @@ void arb_polled(struct arb *arb, struct arb_unit *u, bool down, struct arb_actio
 /* A9: a round is being opened because the unit fired. */
 void arb_charge(struct arb *arb, struct arb_unit *u, struct arb_actions *out);
 
+/* A3: a guest is asked and nobody knows whether there is anything for it; and there was. */
+void arb_charge_guest(struct arb *arb, struct arb_unit *u, struct arb_actions *out);
+void arb_refund_guests(const struct arb *arb, struct arb_unit *u, unsigned int asks);
+
 void arb_unit_up(struct arb *arb, struct arb_unit *u, struct arb_actions *out);
 void arb_unit_gone(struct arb *arb, struct arb_unit *u, struct arb_actions *out);
 void arb_resumed(struct arb *arb, const struct arb_event *ev, struct arb_actions *out);
@@ -193,8 +198,6 @@ void arb_sample(struct arb *arb, struct arb_unit *u, enum arb_sampling why,
 		struct arb_actions *out);
 void arb_hedge(struct arb *arb, struct arb_unit *u, struct arb_actions *out);
 void arb_unhedge(struct arb *arb, struct arb_unit *u, struct arb_actions *out);
-/* Of these devices, those of the unit whose status bits are there and believed (A7). */
-uint16_t arb_trusted(const struct arb *arb, const struct arb_unit *u, uint16_t devices);
 
 /* ---- resolve.c ------------------------------------------------------------------------------------ */
 
@@ -237,6 +240,20 @@ void arb_forget(struct arb *arb, uint8_t sub, bool stays, struct arb_actions *ou
 bool arb_in_trouble(const struct arb *arb, uint8_t sub);
 /* A5, A6, A10: a device of @u is quiet if and only if no eligible subscriber wants it. */
 void arb_reconcile(struct arb *arb, struct arb_unit *u, struct arb_actions *out);
+
+/* ---- trust.c -------------------------------------------------------------------------------------- */
+
+/* Of these devices, those of the unit whose status bits are there and believed. */
+uint16_t arb_trusted(const struct arb *arb, const struct arb_unit *u, uint16_t devices);
+/* Subscribers bound to any of these devices. */
+uint64_t arb_bound_to(const struct arb *arb, uint16_t devices);
+/* Evidence, noted for the round ... */
+void arb_hear_not_mine(const struct arb *arb, struct arb_unit *u, uint8_t sub);
+void arb_see_status(const struct arb *arb, struct arb_unit *u, uint16_t status, uint16_t known);
+/* ... and weighed at its end. */
+void arb_judge(struct arb *arb, struct arb_unit *u, struct arb_actions *out);
+/* Nothing is held against these any more. */
+void arb_trust_again(struct arb *arb, uint64_t subs);
 
 /* ---- path.c --------------------------------------------------------------------------------------- */
 

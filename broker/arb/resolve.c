@@ -61,6 +61,7 @@ void arb_verdict(struct arb *arb, const struct arb_event *ev, struct arb_actions
 	arb_pay(arb, u, ev->sub, true, out);
 
 	if (ev->verdict == ARB_NOT_MINE) {
+		arb_hear_not_mine(arb, u, ev->sub);
 		arb_advance(arb, u, out);
 		return;
 	}
@@ -85,6 +86,7 @@ static void deasserted(struct arb *arb, struct arb_unit *u, enum arb_sampling wh
 	} else if (why == ARB_SAMPLING_ANSWERED) {
 		u->unhandled = 0;
 		u->backoff = 0; /* A8: a deasserted sample after service */
+		arb_refund_guests(arb, u, count(u->answered & arb->guests));
 		arb_resolve(arb, u, ARB_RES_HANDLED, true, out);
 	} else {
 		report(out, ARB_REP_GLITCH, unit_index(arb, u), 0, u->round); /* A8 */
@@ -101,13 +103,14 @@ void arb_level_of(struct arb *arb, struct arb_unit *u, const struct arb_event *e
 	u->sampling = ARB_SAMPLING_NONE;
 	u->sample_token = 0;
 	if (ev->level == ARB_LEVEL_DEASSERTED) {
+		arb_trust_again(arb, u->members); /* A7 */
 		deasserted(arb, u, why, out);
 		return;
 	}
 	if (ev->level == ARB_LEVEL_ASSERTED) {
 		u->level_up = true;
 		u->clear = (uint16_t)(known & ~ev->status);
-		u->asserted |= known & ev->status;
+		arb_see_status(arb, u, ev->status, ev->status_known);
 		u->hint = known & ev->status;
 	}
 	if (why == ARB_SAMPLING_UNHANDLED)
@@ -161,6 +164,7 @@ void arb_close(struct arb *arb, struct arb_unit *u, enum arb_resolution how,
 	u->asked = 0;
 	u->owes = 0;
 	u->answered = 0;
+	u->lied = 0;
 	u->left = 0;
 	u->granted = 0;
 	u->sample_token = 0;

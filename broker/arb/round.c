@@ -5,35 +5,13 @@
  */
 #include "broker/arb/internal.h"
 
-uint16_t arb_trusted(const struct arb *arb, const struct arb_unit *u, uint16_t devices)
-{
-	uint16_t with_status = 0;
-
-	devices &= (uint16_t)(u->devices & ~arb->distrusted);
-	FOR_EACH(d, devices)
-	{
-		if (arb->config.device_flags[d] & ARB_DEV_STATUS)
-			with_status |= device_bit((unsigned int)d);
-	}
-	return with_status;
-}
-
-static uint64_t bound_to(const struct arb *arb, uint16_t devices)
-{
-	uint64_t subs = 0;
-
-	FOR_EACH(d, devices)
-	subs |= arb->bound[d];
-	return subs;
-}
-
 /*
  * A3: a guest has a spurious detector of its own, so it is asked only if its device asserts, or if
  * nobody can tell, within a budget; but never left out where it would leave nobody.
  */
 static uint64_t spare_guests(const struct arb *arb, const struct arb_unit *u, uint16_t asserting)
 {
-	uint64_t guests = u->candidates & arb->guests & ~bound_to(arb, asserting);
+	uint64_t guests = u->candidates & arb->guests & ~arb_bound_to(arb, asserting);
 	uint16_t clear = 0;
 
 	if (!guests)
@@ -41,7 +19,7 @@ static uint64_t spare_guests(const struct arb *arb, const struct arb_unit *u, ui
 	if (asserting)
 		clear = (uint16_t)(arb_trusted(arb, u, u->devices) & ~asserting);
 	if (u->guest_asks)
-		guests &= bound_to(arb, clear);
+		guests &= arb_bound_to(arb, clear);
 	return u->candidates & ~guests ? u->candidates & ~guests : u->candidates;
 }
 
@@ -56,7 +34,8 @@ void arb_open(struct arb *arb, struct arb_unit *u, uint16_t devices)
 		u->candidates = spare_guests(arb, u, asserting);
 	u->left = arb->config.round_deadline;
 	u->policy = arb->config.policy;
-	u->asserted = asserting;
+	u->asserted = 0;
+	arb_see_status(arb, u, devices, 0);
 	/* A3: only learned lets itself be told where to begin. */
 	u->hint = u->policy == ARB_LEARNED ? (devices & u->devices & ~arb->distrusted) : 0;
 }
@@ -174,7 +153,7 @@ static uint64_t pick_one(const struct arb *arb, const struct arb_unit *u, uint64
 /* A3, A4: the next wave, out of @rest, which is not empty. */
 static uint64_t choose(const struct arb *arb, const struct arb_unit *u, uint64_t rest)
 {
-	uint64_t preferred = rest & bound_to(arb, u->hint);
+	uint64_t preferred = rest & arb_bound_to(arb, u->hint);
 	uint64_t pool = preferred ? preferred : rest;
 	uint64_t wave = 0;
 
@@ -204,7 +183,7 @@ static uint64_t left_to_ask(const struct arb *arb, const struct arb_unit *u)
 {
 	uint64_t rest = u->candidates & ~u->asked & arb_eligible(arb, u);
 
-	return u->answered ? rest & ~bound_to(arb, u->clear) : rest;
+	return u->answered ? rest & ~arb_bound_to(arb, u->clear) : rest;
 }
 
 /* ---- asking --------------------------------------------------------------------------------------- */
@@ -251,9 +230,9 @@ static void ask(struct arb *arb, struct arb_unit *u, uint64_t wave, struct arb_a
 
 		u->debt &= ~sub_bit(s); /* A5: a probe; the old round can't be answered any more */
 		u->asked_round[s] = u->round;
-		if ((arb->guests & sub_bit(s)) && u->guest_asks &&
-		    !(bound_to(arb, u->asserted) & sub_bit(s)))
-			u->guest_asks--; /* A3: nobody knows whether there is anything for it */
+		if ((arb->guests & sub_bit(s)) &&
+		    !(arb_bound_to(arb, arb_trusted(arb, u, u->asserted)) & sub_bit(s)))
+			arb_charge_guest(arb, u, out);
 		emit(out, (struct arb_action){.kind = ARB_ACT_ASK,
 					      .unit = unit_index(arb, u),
 					      .sub = (uint8_t)s,
@@ -336,12 +315,12 @@ void arb_advance(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 void arb_press(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
 	uint64_t rest = left_to_ask(arb, u);
-	bool waiting = u->owes & ~bound_to(arb, u->clear);
+	bool waiting = u->owes & ~arb_bound_to(arb, u->clear);
 
 	if (!rest && !waiting)
 		arb_resolve(arb, u, ARB_RES_HANDLED, false,
 			    out); /* A4: only the answerer's is left */
-	else if (rest && (!waiting || (rest & bound_to(arb, u->hint))))
+	else if (rest && (!waiting || (rest & arb_bound_to(arb, u->hint))))
 		ask(arb, u, choose(arb, u, rest), out);
 	else
 		arb_advance(arb, u, out);

@@ -372,7 +372,9 @@ static size_t next_word(const char **at, const char **ret_word)
 
 static bool same(const char *text, size_t n, const char *name)
 {
-	return strlen(name) == n && memcmp(text, name, n) == 0;
+	for (; n && *name && *text == *name; n--, text++, name++)
+		;
+	return !n && !*name;
 }
 
 /* The index of the name, or @n_names. */

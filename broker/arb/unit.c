@@ -171,13 +171,32 @@ void arb_polled(struct arb *arb, struct arb_unit *u, bool down, struct arb_actio
 		arb_arm(arb, u, ARB_TIMER_STATE, &u->state_token, arb->config.poll, out);
 }
 
-void arb_charge(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
+/* A9: the timer runs only while something is being spent. */
+static void refill_later(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
-	/* A9: the timer runs only while rounds are being opened. */
 	if (!u->storm_token)
 		arb_arm(arb, u, ARB_TIMER_STORM, &u->storm_token, arb->config.storm_window, out);
+}
+
+void arb_charge(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
+{
+	refill_later(arb, u, out);
 	assert(u->bucket);
 	u->bucket--;
+}
+
+void arb_charge_guest(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
+{
+	refill_later(arb, u, out);
+	if (u->guest_asks)
+		u->guest_asks--;
+}
+
+void arb_refund_guests(const struct arb *arb, struct arb_unit *u, unsigned int asks)
+{
+	u->guest_asks += asks;
+	if (u->guest_asks > arb->config.guest_budget)
+		u->guest_asks = arb->config.guest_budget;
 }
 
 void arb_storm_timer(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
@@ -316,6 +335,7 @@ static void forget(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 	arb_void_debts(arb, u, out);
 	arb_disarm(arb, u, ARB_TIMER_STATE, &u->state_token, out);
 	arb_disarm(arb, u, ARB_TIMER_WINDOW, &u->window_token, out);
+	arb_trust_again(arb, u->members);
 	u->unhandled = 0;
 	u->backoff = 0;
 	u->burst = 0;
