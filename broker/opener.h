@@ -30,11 +30,12 @@ enum opener_verb {
 	OPENER_N_VERBS,
 };
 
+/* A line and its device go by name: an index would mean another one after a reload. */
 struct opener_request {
 	uint8_t verb; /* enum opener_verb */
-	uint8_t device;
 	uint8_t index;
-	uint32_t line; /* index in the configuration that was last accepted */
+	char line[LIMIT_NAME];
+	char device[LIMIT_NAME];
 };
 
 struct opener_device {

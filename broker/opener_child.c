@@ -84,15 +84,11 @@ static int do_uevents(char text[LIMIT_TEXT])
 
 /* A verb about a device. Everything is looked up anew: it may have been another one a second ago. */
 static int do_device(struct child *child, const struct opener_request *request,
-		     struct opener_reply *reply)
+		     const struct device_config *config, struct opener_reply *reply)
 {
-	const struct line_config *line = &child->config->line[request->line];
-	const struct device_config *config = &line->device[request->device];
 	struct opener_device *device = &reply->device;
 	int fd;
 
-	if (line->source == CONFIG_SIM)
-		return -1; /* nothing behind it, and nothing to lock */
 	if (request->verb == OPENER_LOCK) {
 		/* By what is there, so that two names of one device meet; else by the address. */
 		char name[LIMIT_PATH];
@@ -125,25 +121,55 @@ static int do_device(struct child *child, const struct opener_request *request,
 	return fd;
 }
 
-static int answer(struct child *child, const struct opener_request *request,
-		  struct opener_reply *reply)
+/* NULL: the configuration has no such device. */
+static const struct device_config *find(const struct child *child, struct opener_request *request,
+					enum config_source *ret_source)
 {
+	request->line[LIMIT_NAME - 1] = request->device[LIMIT_NAME - 1] = 0;
+	for (uint32_t i = 0; child->config && i < child->config->n_lines; i++) {
+		const struct line_config *line = &child->config->line[i];
+
+		if (strcmp(line->name, request->line) != 0)
+			continue;
+		*ret_source = line->source;
+		for (uint8_t d = 0; d < line->n_devices; d++)
+			if (!strcmp(line->device[d].name, request->device))
+				return &line->device[d];
+	}
+	return NULL;
+}
+
+static int answer(struct child *child, struct opener_request *request, struct opener_reply *reply)
+{
+	const struct device_config *device;
+	enum config_source source;
 	int fd = -1;
 
-	if (request->verb == OPENER_CONFIG) {
+	switch ((enum opener_verb)request->verb) {
+	case OPENER_CONFIG:
 		fd = do_config(child, reply->text);
 		reply->error = fd < 0 ? fd : 0;
-	} else if (request->verb == OPENER_UEVENTS) {
+		break;
+	case OPENER_UEVENTS:
 		fd = do_uevents(reply->text);
 		reply->error = fd < 0 ? fd : 0;
-	} else if (request->verb >= OPENER_N_VERBS || !child->config ||
-		   request->line >= child->config->n_lines ||
-		   request->device >= child->config->line[request->line].n_devices) {
-		reply->error = -EINVAL;
-		snprintf(reply->text, sizeof(reply->text),
-			 "the opener was asked for what is not in the configuration");
-	} else {
-		fd = do_device(child, request, reply);
+		break;
+	case OPENER_LOCK:
+	case OPENER_IDENTIFY:
+	case OPENER_UIO:
+	case OPENER_PCI_CONFIG:
+	case OPENER_RESOURCE:
+		device = find(child, request, &source);
+		if (!device) {
+			reply->error = -EINVAL;
+			snprintf(reply->text, sizeof(reply->text),
+				 "device %s of line %s is not in the configuration",
+				 request->device, request->line);
+		} else if (source != CONFIG_SIM) { /* nothing is behind that, nor to be locked */
+			fd = do_device(child, request, device, reply);
+		}
+		break;
+	case OPENER_N_VERBS: reply->error = -EOPNOTSUPP; break;
 	}
 	return fd < 0 ? -1 : fd;
 }
