@@ -145,6 +145,7 @@ static int answer(struct child *child, struct opener_request *request, struct op
 	enum config_source source;
 	int fd = -1;
 
+	reply->error = -EOPNOTSUPP; /* of a verb that is none */
 	switch ((enum opener_verb)request->verb) {
 	case OPENER_CONFIG:
 		fd = do_config(child, reply->text);
@@ -165,8 +166,11 @@ static int answer(struct child *child, struct opener_request *request, struct op
 			snprintf(reply->text, sizeof(reply->text),
 				 "device %s of line %s is not in the configuration",
 				 request->device, request->line);
-		} else if (source != CONFIG_SIM) { /* nothing is behind that, nor to be locked */
-			fd = do_device(child, request, device, reply);
+		} else {
+			reply->error = 0;
+			/* Behind a soft device there is nothing, nor anything to lock. */
+			if (source != CONFIG_SIM)
+				fd = do_device(child, request, device, reply);
 		}
 		break;
 	case OPENER_N_VERBS: reply->error = -EOPNOTSUPP; break;
