@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Owns the life of a line: its core, its source, what the source says. Must not know clients but to
+ * tell them.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/exec.h"
+#include "broker/log.h"
+
+/* ---- what the source says ------------------------------------------------------------------------ */
+
+static void on_fired(void *user, uint8_t unit, uint16_t attribution, bool back_to_back)
+{
+	struct line *line = user;
+
+	line->unit[unit].fired_at = exec_now(line->exec);
+	line->unit[unit].status = attribution;
+	exec_feed(line, &(struct arb_event){
+				.kind = ARB_EV_FIRED,
+				.unit = unit,
+				.attribution = attribution,
+				.back_to_back = back_to_back,
+			});
+}
+
+static void say(struct line *line, const char *problem)
+{
+	snprintf(line->problem, sizeof(line->problem), "%s", problem);
+	if (problem[0])
+		log_warn(&(struct log_about){.line = line->config->name}, "line %s: %s",
+			 line->config->name, problem);
+}
+
+static void on_up(void *user)
+{
+	struct line *line = user;
+
+	say(line, "");
+	exec_feed(line, &(struct arb_event){.kind = ARB_EV_LINE_UP});
+}
+
+static void on_gone(void *user, const char *problem)
+{
+	struct line *line = user;
+
+	say(line, problem);
+	exec_feed(line, &(struct arb_event){.kind = ARB_EV_LINE_GONE});
+}
+
+static void on_unit_up(void *user, uint8_t unit)
+{
+	struct line *line = user;
+
+	say(line, "");
+	exec_feed(line, &(struct arb_event){.kind = ARB_EV_UNIT_UP, .unit = unit});
+}
+
+static void on_unit_gone(void *user, uint8_t unit, const char *problem)
+{
+	struct line *line = user;
+
+	say(line, problem);
+	exec_feed(line, &(struct arb_event){.kind = ARB_EV_UNIT_GONE, .unit = unit});
+}
+
+static const struct source_events source_events = {
+	.fired = on_fired,
+	.up = on_up,
+	.gone = on_gone,
+	.unit_up = on_unit_up,
+	.unit_gone = on_unit_gone,
+};
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+static struct line_config *copy_config(const struct line_config *config)
+{
+	size_t size = offsetof(struct line_config, device) +
+		      config->n_devices * sizeof(config->device[0]);
+	struct line_config *copy = malloc(size);
+
+	if (copy)
+		memcpy(copy, config, size);
+	return copy;
+}
+
+static void set_up_core(struct line *line, struct arb_config *arb)
+{
+	const struct line_config *config = line->config;
+	const struct source_topology *topology = &line->topology;
+
+	arb_config_default(arb);
+	arb->policy = config->policy;
+	arb->n_units = topology->n_units;
+	arb->n_devices = topology->n_devices;
+	for (uint8_t u = 0; u < topology->n_units; u++)
+		arb->unit_flags[u] = (topology->edge ? ARB_UNIT_EDGE : 0) |
+				     (topology->can_sample[u] ? ARB_UNIT_SAMPLE : 0);
+	for (uint8_t d = 0; d < topology->n_devices; d++) {
+		arb->device_unit[d] = topology->device[d].unit;
+		arb->device_flags[d] = (topology->device[d].has_mask ? ARB_DEV_MASK : 0) |
+				       (topology->device[d].has_status ? ARB_DEV_STATUS : 0);
+	}
+	if (config->round_deadline_ns)
+		arb->round_deadline = config->round_deadline_ns;
+	arb->ask_deadline = config->deadline_ns;
+	if (config->hedge_ns)
+		arb->hedge = config->hedge_ns;
+	if (config->storm_burst)
+		arb->storm_burst = config->storm_burst;
+	/* The bucket is filled up once in as long as the rate takes to empty it. */
+	if (config->storm_rate)
+		arb->storm_window = arb->storm_burst * UINT64_C(1000000000) / config->storm_rate;
+}
+
+static int make_source(struct line *line)
+{
+	struct exec *exec = line->exec;
+
+	switch (line->config->source) {
+	case CONFIG_SIM:
+		return source_sim_new(line->config, exec->loop, &source_events, line,
+				      &line->source);
+	case CONFIG_UIO: return -EOPNOTSUPP; /* until uio.c is here */
+	}
+	return -EINVAL;
+}
+
+/* A line that cannot work stays to be seen, with its problem, until the configuration changes. */
+static void broken(struct line *line, int error, const char *problem)
+{
+	char text[LIMIT_TEXT];
+
+	snprintf(text, sizeof(text), "%s", problem[0] ? problem : strerror(-error));
+	say(line, text);
+	if (line->source)
+		line->source->ops->free(line->source);
+	line->source = NULL;
+	line->topology.n_units = line->topology.n_devices = 0;
+}
+
+struct line *line_new(struct exec *exec, const struct line_config *config)
+{
+	struct line *line = calloc(1, sizeof(*line));
+	char problem[LIMIT_TEXT] = "";
+	struct arb_config arb;
+	int r;
+
+	if (!line)
+		return NULL;
+	line->exec = exec;
+	line->config = copy_config(config);
+	if (!line->config) {
+		free(line);
+		return NULL;
+	}
+	r = make_source(line);
+	if (r == 0)
+		r = line->source->ops->describe(line->source, &line->topology, problem);
+	if (r < 0) {
+		broken(line, r, problem);
+		return line;
+	}
+	line->unit = calloc(line->topology.n_units, sizeof(*line->unit));
+	set_up_core(line, &arb);
+	if (!line->unit || arb_config_check(&arb) != 0) {
+		broken(line, line->unit ? -EINVAL : -ENOMEM,
+		       line->unit ? "its devices and times make no sense together" : "");
+		return line;
+	}
+	arb_init(&line->arb, &arb);
+	return line;
+}
+
+void line_start(struct line *line)
+{
+	if (line->source)
+		line->source->ops->start(line->source);
+}
+
+void line_free(struct line *line, const char *text)
+{
+	if (!line)
+		return;
+	for (uint32_t i = 0; i < LIMIT_SUBS_PER_LINE; i++)
+		if (line->sub[i])
+			subscriber_evict(line->sub[i], WIRE_GONE, text);
+	grant_cancel_all(line);
+	if (line->source)
+		line->source->ops->free(line->source);
+	for (uint8_t u = 0; line->unit && u < line->topology.n_units; u++) {
+		struct unit *unit = &line->unit[u];
+
+		timers_remove(&unit->hedge);
+		timers_remove(&unit->state);
+		timers_remove(&unit->window);
+		timers_remove(&unit->storm);
+	}
+	free(line->unit);
+	free(line->response);
+	free(line->config);
+	free(line);
+}
+
+/* ---- finding and telling ------------------------------------------------------------------------- */
+
+struct line *line_find(struct exec *exec, const char *name)
+{
+	for (uint32_t i = 0; i < exec->n_lines; i++)
+		if (strcmp(exec->lines[i]->config->name, name) == 0)
+			return exec->lines[i];
+	return NULL;
+}
+
+int line_device(const struct line *line, const char *name)
+{
+	for (int d = 0; d < line->topology.n_devices; d++)
+		if (strcmp(line->topology.device[d].name, name) == 0)
+			return d;
+	return -1;
+}
+
+/* Once to each client, however many subscriptions it has here. */
+void line_tell(struct line *line, uint8_t unit, const char *text)
+{
+	struct wire_event event = {.kind = WIRE_EV_LINE_STATE};
+
+	memcpy(event.line_state.line, line->config->name, sizeof(event.line_state.line));
+	event.line_state.unit = unit;
+	snprintf(event.line_state.state, sizeof(event.line_state.state), "%s",
+		 arb_state_name(arb_unit_state(&line->arb, unit)));
+	snprintf(event.line_state.text, sizeof(event.line_state.text), "%s", text);
+	for (uint32_t i = 0; i < LIMIT_SUBS_PER_LINE; i++) {
+		bool told = false;
+
+		if (!line->sub[i])
+			continue;
+		for (uint32_t j = 0; j < i && !told; j++)
+			told = line->sub[j] && line->sub[j]->session == line->sub[i]->session;
+		if (!told)
+			session_event(line->sub[i]->session, &event);
+	}
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of a session share with each other and nobody else. */
+#ifndef PTIRQ_SESSION_INTERNAL_H
+#define PTIRQ_SESSION_INTERNAL_H
+
+#include "broker/session/session.h"
+
+/* T6 */
+#define SESSION_HELLO_MS 2000
+
+/* hello.c: answers Hello and makes the pages. */
+void session_hello(struct session *session, uint64_t id, const struct wire_hello *hello);
+
+/* session.c */
+void session_event_fds(struct session *session, const struct wire_event *event, const int *fds,
+		       size_t n_fds);
+int session_watch_acks(struct session *session);
+void sessions_reap(struct sessions *sessions);
+
+#endif
