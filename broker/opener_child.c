@@ -102,8 +102,9 @@ static int do_device(struct child *child, const struct opener_request *request,
 			if (*c == '/')
 				*c = '!';
 		reply->text[0] = 0;
-		reply->error = opener_lock(child->root, name, child->broker, reply->text);
-		return reply->error;
+		fd = opener_lock(child->root, name, child->broker, reply->text);
+		reply->error = fd < 0 ? fd : 0;
+		return fd;
 	}
 	reply->error = opener_identify(child->root, config, device, reply->text);
 	if (reply->error || request->verb == OPENER_IDENTIFY)

@@ -41,7 +41,8 @@ __attribute__((format(printf, 2, 3))) static void join(char path[PATH_MAX], cons
 	va_end(args);
 }
 
-#define PCI_COMMAND_HIGH 5 /* the byte of the command register that has DisINTx */
+#define IORESOURCE_MEM   0x200 /* in sysfs resource */
+#define PCI_COMMAND_HIGH 5     /* the byte of the command register that has DisINTx */
 
 /* The last component of the link @dir/@name; false: there is none. */
 static bool link_name(const char *dir, const char *name, char ret[LIMIT_NAME])
@@ -142,19 +143,27 @@ static int uio_called(const char *root, const char *name, char ret[16])
 	return n;
 }
 
+/* Register regions in memory; one of I/O ports cannot be mapped. */
 static void add_resources(const char *pci, struct opener_device *device)
 {
-	for (uint8_t i = 0; i < 6; i++) {
-		char path[PATH_MAX];
-		struct stat status;
+	char path[PATH_MAX];
+	FILE *stream;
 
-		join(path, "%s/resource%u", pci, i);
-		if (stat(path, &status) < 0 || !status.st_size)
+	join(path, "%s/resource", pci);
+	stream = fopen(path, "re");
+	for (uint8_t i = 0; stream && i < 6; i++) {
+		unsigned long long first, last, flags;
+
+		if (fscanf(stream, "%llx %llx %llx", &first, &last, &flags) != 3)
+			break;
+		if (!(flags & IORESOURCE_MEM) || last <= first)
 			continue;
-		device->resource[device->n_resources].size = (uint64_t)status.st_size;
+		device->resource[device->n_resources].size = last - first + 1;
 		device->resource[device->n_resources].index = i;
 		device->n_resources++;
 	}
+	if (stream)
+		fclose(stream);
 }
 
 /* An IOMMU group that VFIO made up for want of an IOMMU protects nothing. */
