@@ -38,6 +38,7 @@ enum op {
 	OP_OWN_WAKE,
 	OP_OWN_RESAMPLED,
 	OP_COUNT,
+	OP_CONNECTED,
 };
 
 struct command {
@@ -71,7 +72,7 @@ static struct {
 	struct page_ack *ack_page;
 	uint64_t epoch;
 	uint32_t units, next_slot, next_subscription;
-	bool bad_pages, refuse[WIRE_N_REQUESTS], interject;
+	bool bad_pages, refuse[WIRE_N_REQUESTS], interject, follow;
 	struct wire_status refusal[WIRE_N_REQUESTS];
 	struct wire_event interjection;
 	unsigned int count[WIRE_N_REQUESTS];
@@ -264,6 +265,9 @@ static void handle_request(void)
 	for (int i = 0; close_fds && i < LIMIT_MESSAGE_FDS; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	if (me.follow)
+		send_event(&me.interjection, NULL, 0);
+	me.follow = false;
 	if (request.kind == WIRE_REQ_HELLO && reply.status.code == WIRE_OK)
 		new_epoch();
 }
@@ -323,15 +327,23 @@ static uint64_t acked(uint32_t slot)
 
 static uint64_t obey(const struct command *c, struct answer *ret)
 {
-	if (c->asleep)
+	struct pollfd unread = {.events = POLLIN};
+
+	if (c->asleep) {
 		await_sleep();
+		/* What it sleeps for may be an answer to what it has just asked. */
+		unread.fd = me.client;
+		if (poll(&unread, 1, 0) == 1)
+			handle_request();
+	}
 	switch (c->op) {
 	case OP_REFUSE:
 		me.refuse[c->number] = true;
 		me.refusal[c->number] = c->status;
 		return 0;
 	case OP_INTERJECT:
-		me.interject = true;
+		me.interject = !c->flag;
+		me.follow = c->flag;
 		me.interjection = c->event;
 		return 0;
 	case OP_UNITS: return me.units = c->number;
@@ -355,6 +367,7 @@ static uint64_t obey(const struct command *c, struct answer *ret)
 	case OP_ACK_WRITES: return counter(me.ack);
 	case OP_OWN_WAKE: return (uint64_t)eventfd_write(me.own_wake, 1);
 	case OP_OWN_RESAMPLED: return counter(me.own_resample);
+	case OP_CONNECTED: return me.client >= 0;
 	case OP_COUNT: ret->request = me.last[c->number]; return me.count[c->number];
 	}
 	return 0;
@@ -479,6 +492,11 @@ void fake_interject(struct fake *fake, const struct wire_event *event)
 	tell(fake, (struct command){.op = OP_INTERJECT, .event = *event});
 }
 
+void fake_follow(struct fake *fake, const struct wire_event *event)
+{
+	tell(fake, (struct command){.op = OP_INTERJECT, .flag = true, .event = *event});
+}
+
 void fake_units(struct fake *fake, uint32_t n)
 {
 	tell(fake, (struct command){.op = OP_UNITS, .number = n});
@@ -557,6 +575,11 @@ unsigned int fake_own_resampled(struct fake *fake)
 unsigned int fake_count(struct fake *fake, enum wire_request_kind kind)
 {
 	return (unsigned int)tell(fake, (struct command){.op = OP_COUNT, .number = kind}).value;
+}
+
+bool fake_connected(struct fake *fake)
+{
+	return tell(fake, (struct command){.op = OP_CONNECTED}).value;
 }
 
 struct wire_request fake_last(struct fake *fake, enum wire_request_kind kind)

@@ -25,8 +25,9 @@ const char *fake_path(const struct fake *fake);
 void fake_refuse(struct fake *fake, enum wire_request_kind kind, enum wire_code code,
 		 const char *message);
 void fake_mute(struct fake *fake, enum wire_request_kind kind);
-/* Before the next reply: this event is sent. */
+/* Before, or right after, the next reply: this event is sent. */
 void fake_interject(struct fake *fake, const struct wire_event *event);
+void fake_follow(struct fake *fake, const struct wire_event *event);
 /* Subscriptions to come have @n units, numbered from 10. */
 void fake_units(struct fake *fake, uint32_t n);
 /* The next pages have a header of major 2. */
@@ -54,6 +55,8 @@ unsigned int fake_ack_writes(struct fake *fake);
 void fake_own_wake(struct fake *fake);
 unsigned int fake_own_resampled(struct fake *fake);
 
+/* Is there a client that has not hung up? */
+bool fake_connected(struct fake *fake);
 /* Requests of that kind so far, and the latest. */
 unsigned int fake_count(struct fake *fake, enum wire_request_kind kind);
 struct wire_request fake_last(struct fake *fake, enum wire_request_kind kind);

@@ -323,6 +323,27 @@ Test(lib_delivery, events_before_a_reply_are_applied)
 	cr_assert_eq(irq.round, 3);
 }
 
+/* The subscription is not known here yet when they come. */
+Test(lib_delivery, interrupts_right_behind_a_subscription)
+{
+	struct wire_event event = {
+		.kind = WIRE_EV_INTERRUPT,
+		.interrupt = {.subscription = 2, .unit = 10, .round = 3, .count = 1},
+	};
+	struct ptirq_sub *other;
+
+	fake_follow(fake, &event);
+	other = subscribe_with(PTIRQ_OPT_MESSAGES);
+	cr_assert_eq(ptirq_wait(other, &irq, 1000), 0);
+
+	/* By page: the news is taken before its slot belongs to anybody. */
+	fake_ask(fake, 2, 4, 0);
+	cr_assert_eq(ptirq_wait(sub, &irq, 0), -ETIMEDOUT);
+	other = subscribe_with(0);
+	cr_assert_eq(ptirq_take(other, &irq), 0);
+	cr_assert_eq(irq.round, 4);
+}
+
 /* ---- eventfds of one's own ---- */
 
 Test(lib_delivery, own_eventfds)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ptirq-admin.h"
@@ -239,12 +240,44 @@ Test(lib_restart, epoch_on_the_living_connection)
 
 Test(lib_restart, stale_verdict_after_an_epoch)
 {
+	struct ptirq_irq old;
+
 	fake_ask(fake, 0, 3, 0);
-	cr_assert_eq(ptirq_wait(sub, &irq, 0), 0);
+	cr_assert_eq(ptirq_wait(sub, &old, 0), 0);
 	fake_epoch(fake);
 	ptirq_dispatch(p);
-	cr_assert_eq(ptirq_ack(sub, &irq, PTIRQ_HANDLED), 0);
+	cr_assert_eq(ptirq_ack(sub, &old, PTIRQ_HANDLED), 0);
 	cr_assert_eq(fake_acked(fake, 0), 0);
+	/* Nor does it count for the new epoch's round of the same number. */
+	fake_ask(fake, 0, 3, 0);
+	cr_assert_eq(ptirq_wait(sub, &irq, 0), 0);
+	cr_assert_eq(ptirq_ack(sub, &old, PTIRQ_HANDLED), 0);
+	cr_assert_eq(fake_acked(fake, 0), 0);
+}
+
+/* A forked child keeps the old socket open: it must not keep the epoll fd readable. */
+Test(lib_restart, child_with_a_copy)
+{
+	struct pollfd pfd = {.fd = ptirq_get_fd(p), .events = POLLIN};
+	int hold[2], status;
+	pid_t pid;
+
+	cr_assert_eq(pipe(hold), 0);
+	pid = fork();
+	if (pid == 0) {
+		char c;
+
+		close(hold[1]);
+		_exit(read(hold[0], &c, 1) != 0);
+	}
+	close(hold[0]);
+	fake_hang_up(fake);
+	dispatch_until(false);
+	dispatch_until(true);
+	ptirq_dispatch(p);
+	cr_assert_eq(poll(&pfd, 1, 0), 0);
+	close(hold[1]);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
 }
 
 Test(lib_restart, evicted)
