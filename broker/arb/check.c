@@ -60,8 +60,7 @@ static enum arb_invariant check_unit(const struct arb *arb, const struct arb_uni
 		return ARB_INV_OWES_OUTSIDE_ROUND;
 	if (u->owes & ~u->asked)
 		return ARB_INV_OWES_UNASKED;
-	FOR_EACH(s, u->owes)
-	{
+	FOR_EACH (s, u->owes) {
 		if (u->asked_round[s] != u->round)
 			return ARB_INV_OWES_UNASKED;
 	}
@@ -86,8 +85,7 @@ static bool quieted_right(const struct arb *arb, const struct arb_unit *u)
 {
 	if (u->state == ARB_ABSENT)
 		return true;
-	FOR_EACH(d, u->devices)
-	{
+	FOR_EACH (d, u->devices) {
 		uint16_t bit = device_bit((unsigned int)d);
 		bool wanted = arb_eligible(arb, u) & (arb->unbound | arb->bound[d]);
 		bool can =

@@ -144,8 +144,7 @@ void arb_void_debts(struct arb *arb, struct arb_unit *u, struct arb_actions *out
 	uint64_t debt = u->debt;
 
 	u->debt = 0;
-	FOR_EACH(s, debt)
-	{
+	FOR_EACH (s, debt) {
 		if (!arb_in_trouble(arb, (uint8_t)s))
 			end_probe(arb, (uint8_t)s, out);
 	}
@@ -170,8 +169,7 @@ void arb_reconcile(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
 	uint64_t eligible = arb_eligible(arb, u);
 
-	FOR_EACH(d, u->devices)
-	{
+	FOR_EACH (d, u->devices) {
 		bool wanted = eligible & (arb->unbound | arb->bound[d]);
 		bool quiet = arb->quiet & device_bit((unsigned int)d);
 		bool can = (arb->config.device_flags[d] & ARB_DEV_MASK) &&

@@ -68,8 +68,7 @@ void arb_op_done(struct arb *arb, const struct arb_event *ev, struct arb_actions
 void arb_edge(struct arb *arb, struct arb_unit *u, uint64_t to, uint8_t flags,
 	      struct arb_actions *out)
 {
-	FOR_EACH(s, to)
-	{
+	FOR_EACH (s, to) {
 		u->asked_round[s] = u->round;
 		emit(out, (struct arb_action){.kind = ARB_ACT_ASK,
 					      .unit = unit_index(arb, u),

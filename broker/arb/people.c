@@ -75,8 +75,7 @@ void arb_join(struct arb *arb, const struct arb_event *ev, struct arb_actions *o
 void arb_unpark(struct arb *arb, const struct arb_event *ev, struct arb_actions *out)
 {
 	arb->parked &= ~sub_bit(ev->sub);
-	FOR_EACH(i, units_of(arb, ev->sub))
-	{
+	FOR_EACH (i, units_of(arb, ev->sub)) {
 		struct arb_unit *u = &arb->units[i];
 
 		/* Its device is unquieted, and what is pending there fires again ... */
@@ -99,8 +98,7 @@ static void excuse(struct arb *arb, uint8_t sub, uint64_t units, bool retract,
 {
 	uint64_t bit = sub_bit(sub);
 
-	FOR_EACH(i, units)
-	{
+	FOR_EACH (i, units) {
 		struct arb_unit *u = &arb->units[i];
 		bool owed = u->owes & bit;
 
@@ -136,8 +134,7 @@ void arb_leave(struct arb *arb, const struct arb_event *ev, struct arb_actions *
 	arb->parked &= ~bit;
 	if (device != ARB_NO_DEVICE)
 		arb->bound[device] &= ~bit;
-	FOR_EACH(i, units)
-	{
+	FOR_EACH (i, units) {
 		arb->units[i].members &= ~bit;
 		arb->units[i].asked_round[ev->sub] = 0;
 		arb->units[i].weight[ev->sub] = 0;

@@ -10,8 +10,8 @@ static void credit(struct arb_unit *u, uint8_t sub)
 {
 	if (!(u->members & (u->members - 1)))
 		return;
-	FOR_EACH(s, u->members)
-	u->weight[s] -= u->weight[s] >> 3;
+	FOR_EACH (s, u->members)
+		u->weight[s] -= u->weight[s] >> 3;
 	u->weight[sub] += UINT16_MAX >> 3;
 }
 
@@ -99,19 +99,22 @@ void arb_level_of(struct arb *arb, struct arb_unit *u, const struct arb_event *e
 {
 	enum arb_sampling why = (enum arb_sampling)u->sampling;
 	uint16_t known = arb_trusted(arb, u, ev->status_known);
+	/* A device held by its own mask does not hold the line, whatever its status bit says. */
+	uint16_t asserting = (uint16_t)(ev->status & known & ~arb->quiet);
+	bool none_of_ours = ev->level == ARB_LEVEL_ASSERTED && known == u->devices && !asserting;
 
 	u->sampling = ARB_SAMPLING_NONE;
 	u->sample_token = 0;
-	if (ev->level == ARB_LEVEL_DEASSERTED) {
+	if (ev->level == ARB_LEVEL_DEASSERTED || none_of_ours) {
 		arb_trust_again(arb, u->members); /* A7 */
 		deasserted(arb, u, why, out);
 		return;
 	}
 	if (ev->level == ARB_LEVEL_ASSERTED) {
 		u->level_up = true;
-		u->clear = (uint16_t)(known & ~ev->status);
+		u->clear = (uint16_t)(known & ~asserting);
 		arb_see_status(arb, u, ev->status, ev->status_known);
-		u->hint = known & ev->status;
+		u->hint = asserting;
 	}
 	if (why == ARB_SAMPLING_UNHANDLED)
 		arb_resolve(arb, u, ARB_RES_UNHANDLED, false, out);
@@ -142,8 +145,7 @@ void arb_expired(struct arb *arb, struct arb_unit *u, uint8_t sub, struct arb_ac
 void arb_close(struct arb *arb, struct arb_unit *u, enum arb_resolution how,
 	       struct arb_actions *out)
 {
-	FOR_EACH(s, u->owes)
-	{
+	FOR_EACH (s, u->owes) {
 		emit(out, (struct arb_action){.kind = ARB_ACT_RETRACT,
 					      .unit = unit_index(arb, u),
 					      .sub = (uint8_t)s,
@@ -154,6 +156,8 @@ void arb_close(struct arb *arb, struct arb_unit *u, enum arb_resolution how,
 					      .sub = (uint8_t)s});
 	}
 	arb_unhedge(arb, u, out);
+	if (how != ARB_RES_VOID)
+		arb_judge(arb, u, out); /* A7 */
 	emit(out, (struct arb_action){.kind = ARB_ACT_REPORT,
 				      .report = ARB_REP_RESOLVED,
 				      .unit = unit_index(arb, u),

@@ -167,8 +167,7 @@ static uint64_t choose(const struct arb *arb, const struct arb_unit *u, uint64_t
 		return pool; /* ... and then all the others. */
 	if (!preferred)
 		return pick_one(arb, u, pool);
-	FOR_EACH(d, u->hint)
-	{
+	FOR_EACH (d, u->hint) {
 		if (rest & arb->bound[d])
 			wave |= pick_one(arb, u, rest & arb->bound[d]);
 	}
@@ -214,8 +213,7 @@ static void ask(struct arb *arb, struct arb_unit *u, uint64_t wave, struct arb_a
 	u->left -= u->granted;
 	share = u->left / (1 + later);
 
-	FOR_EACH(s, wave)
-	{
+	FOR_EACH (s, wave) {
 		uint64_t deadline = arb->subs[s].deadline;
 
 		/* A5: its own deadline, or the line's, or half the budget; never more than the share. */

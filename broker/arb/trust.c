@@ -10,8 +10,7 @@ static uint16_t with_status(const struct arb *arb, uint16_t devices)
 {
 	uint16_t found = 0;
 
-	FOR_EACH(d, devices)
-	{
+	FOR_EACH (d, devices) {
 		if (arb->config.device_flags[d] & ARB_DEV_STATUS)
 			found |= device_bit((unsigned int)d);
 	}
@@ -27,8 +26,8 @@ uint64_t arb_bound_to(const struct arb *arb, uint16_t devices)
 {
 	uint64_t subs = 0;
 
-	FOR_EACH(d, devices)
-	subs |= arb->bound[d];
+	FOR_EACH (d, devices)
+		subs |= arb->bound[d];
 	return subs;
 }
 
@@ -56,8 +55,7 @@ void arb_see_status(const struct arb *arb, struct arb_unit *u, uint16_t status, 
 	/* A7: HANDLED, and its own device is the only one that still asserts. */
 	if (known != u->devices)
 		return;
-	FOR_EACH(s, u->answered & arb_bound_to(arb, status))
-	{
+	FOR_EACH (s, u->answered & arb_bound_to(arb, status)) {
 		if (its_own(arb, (uint8_t)s) == status)
 			u->lied |= sub_bit((unsigned int)s);
 	}
@@ -65,8 +63,8 @@ void arb_see_status(const struct arb *arb, struct arb_unit *u, uint16_t status, 
 
 void arb_trust_again(struct arb *arb, uint64_t subs)
 {
-	FOR_EACH(s, subs & arb->suspects)
-	arb->subs[s].lies = 0;
+	FOR_EACH (s, subs & arb->suspects)
+		arb->subs[s].lies = 0;
 	arb->suspects &= ~subs;
 }
 
@@ -76,8 +74,7 @@ void arb_judge(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 	uint64_t heard = u->asked & ~u->owes & ~u->debt & arb->present;
 
 	arb_trust_again(arb, heard & ~u->lied);
-	FOR_EACH(s, heard & u->lied)
-	{
+	FOR_EACH (s, heard & u->lied) {
 		struct arb_sub *sub = &arb->subs[s];
 		uint16_t device = device_bit(sub->device);
 
@@ -89,7 +86,8 @@ void arb_judge(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 			continue;
 		sub->lies = 0;
 		report(out, ARB_REP_LIE, unit_index(arb, u), (uint8_t)s, u->round);
-		if (arb->distrusted & device)
+		/* Alone in its unit it harms nobody, and a device that never rests looks the same. */
+		if ((arb->distrusted & device) && (u->members & ~sub_bit((unsigned int)s)))
 			arb_strike(arb, (uint8_t)s, out);
 		arb->distrusted |=
 			device; /* the bit's word counts less than the driver's, at first */

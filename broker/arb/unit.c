@@ -129,8 +129,7 @@ static bool silent_and_loose(const struct arb *arb, const struct arb_unit *u, ui
 		return false;
 	if (silent & arb->unbound)
 		return true;
-	FOR_EACH(d, loud)
-	{
+	FOR_EACH (d, loud) {
 		if (silent & arb->bound[d])
 			return true;
 	}
@@ -253,30 +252,26 @@ void arb_state_timer(struct arb *arb, struct arb_unit *u, struct arb_actions *ou
 	}
 }
 
-/* A1: an operation failed; tried again after a while, a bounded number of times. */
-static void fail(struct arb *arb, struct arb_unit *u, uint8_t op, struct arb_actions *out)
+static void report_fault(const struct arb_event *ev, struct arb_actions *out)
 {
-	arb_enter(u, ARB_FAULT);
 	emit(out, (struct arb_action){.kind = ARB_ACT_REPORT,
 				      .report = ARB_REP_FAULT,
-				      .unit = unit_index(arb, u),
-				      .op = op});
+				      .unit = ev->unit,
+				      .device = ev->device,
+				      .op = ev->op});
+}
+
+/* A1: the unit can't go on; tried again after a while, a bounded number of times. */
+static void fail(struct arb *arb, struct arb_unit *u, const struct arb_event *ev,
+		 struct arb_actions *out)
+{
+	arb_enter(u, ARB_FAULT);
+	report_fault(ev, out);
 	if (u->tries < arb->config.fault_tries)
 		arb_arm(arb, u, ARB_TIMER_STATE, &u->state_token,
 			doubled(arb->config.fault_min, u->tries++, UINT64_MAX), out);
 	else
 		report(out, ARB_REP_GAVE_UP, unit_index(arb, u), 0, u->round);
-}
-
-/* A failure that the unit itself survives, for people. */
-static void note(struct arb *arb, struct arb_unit *u, const struct arb_event *ev,
-		 struct arb_actions *out)
-{
-	emit(out, (struct arb_action){.kind = ARB_ACT_REPORT,
-				      .report = ARB_REP_FAULT,
-				      .unit = unit_index(arb, u),
-				      .device = ev->device,
-				      .op = ev->op});
 }
 
 void arb_op_failed(struct arb *arb, const struct arb_event *ev, struct arb_actions *out)
@@ -289,21 +284,21 @@ void arb_op_failed(struct arb *arb, const struct arb_event *ev, struct arb_actio
 		if (u->state == ARB_DIRECT)
 			arb_demote(arb, u, out);
 		else
-			fail(arb, u, ev->op, out);
+			fail(arb, u, ev, out);
 	} else if (ev->op == ARB_ACT_MASK) {
 		u->masked = false;
-		fail(arb, u, ev->op, out);
+		fail(arb, u, ev, out);
 	} else if (ev->op == ARB_ACT_SAMPLE_LEVEL) {
 		/* A4: a level that cannot be read is unknown. */
 		static const struct arb_event unknown = {.kind = ARB_EV_LEVEL};
 
-		note(arb, u, ev, out);
+		report_fault(ev, out);
 		arb_level_of(arb, u, &unknown, out);
 	} else if (ev->op == ARB_ACT_QUIET_DEVICE) {
 		/* A8, A10: as if it had no mask. */
 		arb->quiet &= (uint16_t)~bit;
 		arb->unquietable |= bit;
-		note(arb, u, ev, out);
+		report_fault(ev, out);
 		if (u->state == ARB_UNCLAIMED)
 			arb_settle(arb, u, out);
 	} else if (ev->op == ARB_ACT_UNQUIET_DEVICE) {
@@ -311,19 +306,19 @@ void arb_op_failed(struct arb *arb, const struct arb_event *ev, struct arb_actio
 		arb->quiet |= bit;
 		arb->stuck |= bit;
 		if (u->state == ARB_IDLE && !arb_loose(arb, u))
-			fail(arb, u, ev->op, out);
+			fail(arb, u, ev, out);
 		else
-			note(arb, u, ev, out);
+			report_fault(ev, out);
 	} else if (ev->op == ARB_ACT_PROMOTE) {
 		/* A11: stays brokered; not tried again before the members change. */
 		u->op_token = 0;
 		u->holder = ARB_NO_SUB;
 		u->no_direct = true;
-		note(arb, u, ev, out);
+		report_fault(ev, out);
 		arb_enter(u, ARB_IDLE);
 	} else {
 		u->op_token = 0;
-		fail(arb, u, ev->op, out);
+		fail(arb, u, ev, out);
 	}
 }
 
@@ -353,8 +348,7 @@ static void forget(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 static void start(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
 	report(out, ARB_REP_BACK, unit_index(arb, u), 0, u->round);
-	FOR_EACH(d, u->devices)
-	{
+	FOR_EACH (d, u->devices) {
 		if ((arb->config.device_flags[d] & ARB_DEV_MASK) &&
 		    (arb_eligible(arb, u) & (arb->unbound | arb->bound[d])))
 			arb->quiet |= device_bit(d);
