@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is not about ptirq in the examples: their arguments, and a device to drive.
+ *
+ * The device is a soft one, as `ptirq-broker --sim` has them: one register, at offset 0 of the region
+ * that ptirq_map_device() gives, whose bits assert the line until they are cleared.
+ */
+#ifndef PTIRQ_EXAMPLE_H
+#define PTIRQ_EXAMPLE_H
+
+#include <err.h>
+#include <getopt.h>
+#include <ptirq.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct arguments {
+	const char *line;
+	const char *device;
+	unsigned long count; /* bits to serve before it ends; 0: never */
+};
+
+static inline struct arguments arguments(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"line", required_argument, NULL, 'l'},
+		{"device", required_argument, NULL, 'd'},
+		{"count", required_argument, NULL, 'n'},
+		{0},
+	};
+	struct arguments a = {.line = "demo", .device = "dev0"};
+	char *end = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "l:d:n:", options, NULL)) != -1)
+		switch (c) {
+		case 'l': a.line = optarg; break;
+		case 'd': a.device = optarg; break;
+		case 'n':
+			a.count = strtoul(optarg, &end, 10);
+			if (*optarg && !*end)
+				break;
+			/* fall through */
+		default:
+			fprintf(stderr, "usage: %s [--line NAME] [--device NAME] [--count N]\n",
+				argv[0]);
+			exit(2);
+		}
+	return a;
+}
+
+/*
+ * Serve the device: the number of bits that asserted. They are cleared as they are counted, so the
+ * level is down when this returns, unless something new has come: then it fires again.
+ */
+static inline unsigned long serve(const struct ptirq_map *registers)
+{
+	_Atomic uint32_t *status = registers->addr;
+
+	return (unsigned long)__builtin_popcount(atomic_exchange(status, 0));
+}
+
+#endif
