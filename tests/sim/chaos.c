@@ -188,8 +188,8 @@ static struct arb_event misplaced(struct sim *sim)
 				event.sub = sub;
 			}
 		}
-		/* The token of an ask is its round, which is no secret. */
-		if (event.timer == ARB_TIMER_ASK)
+		/* The token of these is the round, which is no secret. */
+		if (event.timer == ARB_TIMER_ASK || event.timer == ARB_TIMER_HEDGE)
 			event.token = arb_unit_round(&sim->arb, event.unit) + 3;
 		break;
 	case ARB_EV_LEVEL:

@@ -168,16 +168,18 @@ static void refresh(struct checker *checker)
 	}
 	for (unsigned int d = 0; d < config->n_devices; d++)
 		for (unsigned int f = 0; f < SIM_FUNCTIONS; f++) {
+			unsigned int unit = config->device_unit[d];
 			uint64_t *due = &checker->device[d].due[f];
 
 			if (!must_be_asked(checker, d, f)) {
 				*due = NEVER;
 				/* A12: an edge that nobody was there for is gone. */
-				if (is_edge(checker, config->device_unit[d]) &&
-				    checker->unit[config->device_unit[d]].up)
+				if (is_edge(checker, unit) && checker->unit[unit].up)
 					checker->device[d].waits &= (uint8_t)~BIT(f);
-			} else if (*due == NEVER)
-				*due = checker->now + checker->wait;
+			} else if (*due == NEVER) {
+				*due = checker->wait +
+				       max_u64(checker->now, checker->unit[unit].visible_until);
+			}
 		}
 }
 
@@ -205,6 +207,26 @@ static void deliver(struct checker *checker, unsigned int unit, unsigned int sub
 				checker->device[d].waits &= (uint8_t)~BIT(f);
 }
 
+static bool debt_anywhere(const struct checker *checker, unsigned int sub)
+{
+	uint64_t debt = 0;
+
+	for (unsigned int u = 0; u < checker->line.config.n_units; u++)
+		debt |= checker->unit[u].debt;
+	return debt & BIT(sub);
+}
+
+/* A6: a probe is over when nothing is held against the subscriber any more. */
+static void end_probes(struct checker *checker)
+{
+	for (uint64_t rest = checker->probing & ~checker->quarantined; rest; rest &= rest - 1) {
+		unsigned int sub = (unsigned int)__builtin_ctzll(rest);
+
+		if (!debt_anywhere(checker, sub))
+			checker->probing &= ~BIT(sub);
+	}
+}
+
 static void settle(struct checker *checker, uint64_t subs)
 {
 	for (unsigned int u = 0; u < checker->line.config.n_units; u++) {
@@ -212,7 +234,6 @@ static void settle(struct checker *checker, uint64_t subs)
 		checker->unit[u].owed &= ~subs;
 		checker->unit[u].debt &= ~subs;
 	}
-	checker->probing &= ~subs;
 }
 
 /* A14: masked, and the devices' own masks are as after a reset; all that asserts counts anew. */
@@ -261,6 +282,7 @@ static void leaves(struct checker *checker, unsigned int sub)
 	checker->joined &= ~BIT(sub);
 	checker->parked &= ~BIT(sub);
 	checker->quarantined &= ~BIT(sub);
+	checker->probing &= ~BIT(sub);
 	for (unsigned int u = 0; u < checker->line.config.n_units; u++)
 		checker->unit[u].members &= ~BIT(sub);
 }
@@ -304,7 +326,6 @@ static bool verdict(struct checker *checker, const struct record *record)
 
 		u->owed &= ~BIT(event->sub);
 		u->debt &= ~BIT(event->sub);
-		checker->probing &= ~BIT(event->sub);
 		undeliver(checker, event->unit, BIT(event->sub));
 	}
 	return true;
@@ -363,7 +384,7 @@ static bool asks(struct checker *checker, const struct arb_action *action)
 	if (u->owed & sub)
 		return breaks(checker, PROMISE_CONDUCT, "asks sub %u, which owes already",
 			      action->sub);
-	if (((u->debt | checker->quarantined) & sub) && !(action->flags & ARB_ASK_PROBE))
+	if ((u->debt | checker->quarantined) & sub & ~checker->probing)
 		return breaks(checker, PROMISE_CONDUCT, "asks sub %u, which is in debt",
 			      action->sub);
 	if (u->owed && u->round != action->round)
@@ -549,7 +570,7 @@ bool checker_record(struct checker *checker, const struct record *record)
 			fine = accepted(checker, &record->event);
 		return fine;
 	case RECORD_ACTION: return action_taken(checker, &record->action, record->failed);
-	case RECORD_DONE: break;
+	case RECORD_DONE: end_probes(checker); break;
 	case RECORD_WIRE: wire(checker, record); break;
 	case RECORD_FIRE:
 		checker->unit[record->unit].masked = record->up;

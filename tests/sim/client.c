@@ -195,21 +195,24 @@ static void say_nonsense(struct sim *sim, const struct arb_event *truth)
 static void answers(struct sim *sim, unsigned int sub, unsigned int unit, uint32_t round)
 {
 	struct client *c = &sim->client[sub];
-	bool nothing = sim_may(sim, FAULT_LIE_HANDLED, c->lie_handled);
-	unsigned int found = nothing ? 0 : serve(sim, sub, unit);
+	bool handled = sim_may(sim, FAULT_LIE_HANDLED, c->lie_handled);
+	bool not_mine = !handled && sim_may(sim, FAULT_LIE_NOT_MINE, c->lie_not_mine);
+	bool idle = handled || (not_mine && c->idle);
+	unsigned int found = idle ? 0 : serve(sim, sub, unit);
 	struct arb_event event = {
 		.kind = ARB_EV_VERDICT,
 		.sub = (uint8_t)sub,
 		.unit = (uint8_t)unit,
 		.round = round,
-		.verdict = c->guest           ? ARB_EOI
-			   : found || nothing ? ARB_HANDLED
-					      : ARB_NOT_MINE,
+		.verdict = found ? ARB_HANDLED : ARB_NOT_MINE,
 	};
 
-	if (nothing)
+	if (c->guest)
+		event.verdict = ARB_EOI;
+	if (handled) {
+		event.verdict = ARB_HANDLED;
 		sim_fault(sim, FAULT_LIE_HANDLED);
-	if (!nothing && sim_may(sim, FAULT_LIE_NOT_MINE, c->lie_not_mine)) {
+	} else if (not_mine) {
 		event.verdict = ARB_NOT_MINE;
 		sim_fault(sim, FAULT_LIE_NOT_MINE);
 	}
@@ -243,6 +246,12 @@ void client_serves(struct sim *sim, const struct item *item)
 	answers(sim, item->sub, item->unit, item->round);
 }
 
+static uint32_t next_round(uint32_t round)
+{
+	round = (round + 1) & (UINT32_MAX >> (32 - ARB_ROUND_BITS));
+	return round ? round : 1;
+}
+
 /* A11: it serves first, and can only guess which round that was. */
 void client_woken(struct sim *sim, const struct item *item)
 {
@@ -254,7 +263,7 @@ void client_woken(struct sim *sim, const struct item *item)
 	c->woken &= (uint16_t) ~(1u << item->unit);
 	c->asked[item->unit] = 0;
 	answers(sim, item->sub, item->unit,
-		round ? round : arb_unit_round(&sim->arb, item->unit) + 1);
+		round ? round : next_round(arb_unit_round(&sim->arb, item->unit)));
 }
 
 void client_holds(struct sim *sim, const struct item *item)

@@ -2,6 +2,7 @@
 /* Owns the command line of the simulator. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,17 @@ static void print_failure(const struct sim *sim)
 	if (sim->mutant.kind != MUTANT_NONE)
 		printf(" --mutant %s", mutant_name(sim->mutant.kind));
 	printf("\n\n");
+}
+
+/* A failed assert in the core ends the run; which history it was must not be lost with it. */
+static const struct sim *running;
+
+static void on_abort(int signo)
+{
+	(void)signo;
+	signal(SIGABRT, SIG_DFL);
+	print_failure(running);
+	fflush(stdout);
 }
 
 /* Every line: a seed, then # and why it is kept. Returns the number of failures, -1: unreadable. */
@@ -192,6 +204,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	sim->trace = options.trace ? stdout : NULL;
 	sim->mutant.kind = options.mutant;
+	running = sim;
+	signal(SIGABRT, on_abort);
 	ret = options.mutants ? run_mutants(sim) : run_seeds(sim, &options);
 	queue_deinit(&sim->queue);
 	free(sim->tally);

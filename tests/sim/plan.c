@@ -113,8 +113,15 @@ static void plan_temper(struct sim *sim, struct client *c)
 		c->mute = (uint16_t)rng_range(rng, 100, 600);
 		c->late = 1000;
 		break;
-	case 3: c->lie_handled = (uint16_t)rng_range(rng, 100, 1000); break;
-	case 4: c->lie_not_mine = (uint16_t)rng_range(rng, 100, 1000); break;
+	case 3:
+		c->lie_handled =
+			(uint16_t)(rng_chance(rng, 400) ? 1000 : rng_range(rng, 100, 1000));
+		break;
+	case 4:
+		c->lie_not_mine =
+			(uint16_t)(rng_chance(rng, 400) ? 1000 : rng_range(rng, 100, 1000));
+		c->idle = rng_chance(rng, 600);
+		break;
 	case 5: c->die = (uint16_t)rng_range(rng, 5, 60); break;
 	case 6: c->leave = (uint16_t)rng_range(rng, 5, 60); break;
 	case 7: c->park = (uint16_t)rng_range(rng, 5, 60); break;

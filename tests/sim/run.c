@@ -23,7 +23,9 @@ static void begin(struct sim *sim, uint64_t seed)
 	sim->tally = keep.tally;
 	sim->trace = keep.trace;
 	sim->seed = seed;
-	sim->rng.state = seed * 0x9e3779b97f4a7c15u + 1;
+	/* Mixed once: neighbouring states of this generator give the same stream, shifted. */
+	sim->rng.state = seed;
+	sim->rng.state = rng_next(&sim->rng);
 	queue_clear(&sim->queue);
 	for (unsigned int u = 0; u < ARB_MAX_UNITS; u++)
 		sim->unit[u].direct = ARB_NO_SUB;

@@ -43,6 +43,7 @@ struct client {
 	uint16_t again;                /* says it a second time */
 	uint16_t forge;                /* says something it was not asked */
 	uint16_t die, leave, park;     /* upon an ask */
+	bool idle;                     /* and serves nothing when it says NOT_MINE */
 	bool guest;                    /* says EOI, and nothing else */
 	uint64_t retracted;            /* units whose ask was taken back */
 	uint32_t asked[ARB_MAX_UNITS]; /* the round of the latest ask; 0: none open */

@@ -90,6 +90,54 @@ void tally_print(const struct tally *tally)
 	printf("\n");
 }
 
+#define IN(state) (1u << ARB_##state)
+#define ANYWHERE  ((1u << ARB_N_STATES) - 1)
+
+/* The states in which an event of the kind may be accepted; everywhere else it never is. */
+static const uint8_t accepted_in[ARB_N_EVENTS] = {
+	[ARB_EV_LINE_UP] = ANYWHERE, /* of a unit: another one may be ABSENT */
+	[ARB_EV_LINE_GONE] = ANYWHERE,
+	[ARB_EV_UNIT_UP] = IN(ABSENT),
+	[ARB_EV_UNIT_GONE] = ANYWHERE & ~IN(ABSENT),
+	[ARB_EV_JOIN] = ANYWHERE,
+	[ARB_EV_LEAVE] = ANYWHERE,
+	[ARB_EV_DIED] = ANYWHERE,
+	[ARB_EV_PARK] = ANYWHERE,
+	[ARB_EV_UNPARK] = ANYWHERE,
+	[ARB_EV_FIRED] = ANYWHERE & ~(IN(ABSENT) | IN(THROTTLED) | IN(POLLED)),
+	[ARB_EV_VERDICT] = ANYWHERE & ~IN(ABSENT),
+	[ARB_EV_TIMER] = ANYWHERE,
+	[ARB_EV_LEVEL] = IN(ROUND) | IN(POLLED),
+	[ARB_EV_OP_FAILED] = ANYWHERE & ~IN(ABSENT),
+	[ARB_EV_OP_DONE] = IN(DIRECT),
+	[ARB_EV_POLICY] = ANYWHERE,
+	[ARB_EV_SUB_POLICY] = ANYWHERE,
+	[ARB_EV_TAP] = ANYWHERE,
+	[ARB_EV_RESUMED] = ANYWHERE & ~IN(ABSENT),
+};
+
+static bool cell_fine(const struct tally *tally, unsigned int state, unsigned int event)
+{
+	uint64_t accepted = tally->cell[state][event][0], refused = tally->cell[state][event][1];
+	bool may = accepted_in[event] & (1u << state);
+
+	if (!may && accepted) {
+		printf("floor: %s in %s was accepted\n", event_names[event],
+		       arb_state_name((enum arb_state)state));
+		return false;
+	}
+	/* A line comes back whole only if all of it was gone, which most units here are not then. */
+	if (event == ARB_EV_LINE_UP && state != ARB_ABSENT)
+		accepted = CELL_FLOOR;
+	if ((may && accepted < CELL_FLOOR) || refused < CELL_FLOOR) {
+		printf("floor: %s in %s: %" PRIu64 " accepted, %" PRIu64 " refused\n",
+		       event_names[event], arb_state_name((enum arb_state)state), accepted,
+		       refused);
+		return false;
+	}
+	return true;
+}
+
 bool tally_floors(const struct tally *tally)
 {
 	bool fine = true;
@@ -100,16 +148,17 @@ bool tally_floors(const struct tally *tally)
 	}
 	for (unsigned int s = 0; s < ARB_N_STATES; s++)
 		for (unsigned int e = 0; e < ARB_N_EVENTS; e++)
-			if (tally->cell[s][e][0] + tally->cell[s][e][1] < CELL_FLOOR) {
-				printf("floor: %s in %s was met fewer than %d times\n",
-				       event_names[e], arb_state_name((enum arb_state)s),
-				       CELL_FLOOR);
-				fine = false;
-			}
+			fine = cell_fine(tally, s, e) && fine;
 	for (unsigned int f = 0; f < FAULT_N; f++)
 		if (100 * tally->fault_seeds[f] < FAULT_FLOOR * tally->seeds) {
 			printf("floor: '%s' is in fewer than %d %% of the histories\n",
 			       fault_names[f], FAULT_FLOOR);
+			fine = false;
+		}
+	for (unsigned int r = 0; r < ARB_N_REPORTS; r++)
+		if (!tally->reports[r]) {
+			printf("floor: '%s' was never reported\n",
+			       arb_report_name((enum arb_report)r));
 			fine = false;
 		}
 	if (100 * tally->unrested > FAULT_FLOOR * tally->seeds) {
