@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "broker/log.h"
+#include "broker/opener.h"
 
 /* ---- actions ------------------------------------------------------------------------------------- */
 
@@ -40,15 +41,10 @@ static void outcome(struct line *line, const struct arb_action *action, int erro
 
 static void unmask(struct line *line, const struct arb_action *action)
 {
-	struct exec *exec = line->exec;
 	int error = line->source->ops->unmask(line->source, action->unit);
-	uint64_t took;
 
-	if (error == 0) {
-		took = metrics_unmasked(&line->unit[action->unit].metrics, exec_now(exec));
-		if (exec->watchers)
-			watch_record(line, action->unit, "unmask", 0, NULL, took, NULL);
-	}
+	if (error == 0)
+		metrics_unmasked(&line->unit[action->unit].metrics, exec_now(line->exec));
 	outcome(line, action, error);
 }
 
@@ -167,16 +163,35 @@ static const char *news(const struct line *line, enum arb_report report)
 	return NULL;
 }
 
+static void watch_report(struct line *line, const struct arb_action *action,
+			 const struct subscriber *sub)
+{
+	static const char *const resolutions[] = {
+		[ARB_RES_HANDLED] = "handled",
+		[ARB_RES_UNHANDLED] = "unhandled",
+		[ARB_RES_VOID] = "void",
+	};
+	uint64_t since = line->unit[action->unit].metrics.masked_since, took = 0;
+	const char *detail = NULL;
+
+	if (action->report == ARB_REP_RESOLVED) {
+		took = since ? exec_now(line->exec) - since : 0;
+		detail = resolutions[action->flags];
+	} else if (action->report == ARB_REP_HELD || action->report == ARB_REP_FREED) {
+		detail = line->topology.device[action->device].name;
+	}
+	watch_record(line, action->unit, arb_report_name(action->report), action->round, sub, took,
+		     detail);
+}
+
 static void report(struct line *line, const struct arb_action *action)
 {
 	struct subscriber *sub = names_sub(action->report) ? line->sub[action->sub] : NULL;
 	const char *text = news(line, action->report);
-	bool of_device = action->report == ARB_REP_HELD || action->report == ARB_REP_FREED;
 
 	count(line, action, sub);
 	if (line->exec->watchers)
-		watch_record(line, action->unit, arb_report_name(action->report), action->round,
-			     sub, 0, of_device ? line->topology.device[action->device].name : NULL);
+		watch_report(line, action, sub);
 	if (text)
 		line_tell(line, action->unit, text);
 }
@@ -407,6 +422,8 @@ int exec_new(uv_loop_t *loop, struct opener *opener, uint64_t epoch, uint32_t ma
 
 void exec_stop(struct exec *exec, const char *text)
 {
+	if (exec->opener)
+		opener_cancel(exec->opener, exec);
 	sessions_stop(&exec->sessions, text);
 	for (uint32_t i = 0; i < exec->n_lines; i++)
 		line_free(exec->lines[i], text);

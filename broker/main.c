@@ -116,7 +116,7 @@ static int check_config(const struct options *options)
 }
 
 /* Read by the opener: this process may not be able to open the files for long. */
-static int first_config(struct opener *opener, const struct config **ret)
+static const struct config *first_config(struct opener *opener)
 {
 	struct opener_request request = {.verb = OPENER_CONFIG};
 	struct opener_reply reply;
@@ -124,27 +124,26 @@ static int first_config(struct opener *opener, const struct config **ret)
 	int fd, r;
 
 	r = opener_call(opener, &request, &reply, &fd);
-	if (r < 0) {
+	if (r != 0) {
 		log_error(NULL, "%s", reply.text[0] ? reply.text : strerror(-r));
-		return r;
+		return NULL;
 	}
 	map = mmap(NULL, sizeof(struct config), PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
 	if (map == MAP_FAILED)
-		return -errno;
-	*ret = map;
-	return 0;
+		log_error(NULL, "the configuration: %s", strerror(errno));
+	close(fd);
+	return map == MAP_FAILED ? NULL : map;
 }
 
-static int sim_config(const struct config **ret)
+static const struct config *sim_config(void)
 {
-	struct config *config = calloc(1, sizeof(*config));
+	struct config *config = mmap(NULL, sizeof(*config), PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (!config)
-		return -ENOMEM;
+	if (config == MAP_FAILED)
+		return NULL;
 	config_sim(config);
-	*ret = config;
-	return 0;
+	return config;
 }
 
 /* ---- the process --------------------------------------------------------------------------------- */
@@ -328,23 +327,20 @@ static int start(struct broker *broker, const struct options *options, const str
 static int run(const struct options *options)
 {
 	struct broker broker = {0};
-	const struct config *config = NULL;
-	int r;
+	const struct config *config;
+	int r = 0;
 
-	if (!options->sim) {
+	if (!options->sim)
 		r = opener_start(options->config ? options->config : CONFIG_DEFAULT_PATH,
 				 &broker.opener);
-		if (r < 0)
-			return r;
-	}
-	r = options->sim ? sim_config(&config) : first_config(broker.opener, &config);
+	if (r < 0)
+		return r;
+	config = options->sim ? sim_config() : first_config(broker.opener);
+	r = config ? uv_loop_init(&broker.loop) : -EINVAL;
 	if (r < 0) {
 		opener_free(broker.opener);
 		return r;
 	}
-	r = uv_loop_init(&broker.loop);
-	if (r < 0)
-		return r;
 	start_handles(&broker);
 	r = start(&broker, options, config);
 	if (r < 0) {
@@ -357,10 +353,7 @@ static int run(const struct options *options)
 	uv_loop_close(&broker.loop);
 	if (broker.socket_path)
 		unlink(broker.socket_path);
-	if (options->sim)
-		free((void *)config);
-	else
-		munmap((void *)config, sizeof(*config));
+	munmap((void *)config, sizeof(*config));
 	return r;
 }
 

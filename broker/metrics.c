@@ -11,11 +11,11 @@
 static uint32_t bucket_of(uint64_t ns)
 {
 	uint64_t v = ns >> HISTOGRAM_UNIT_BITS;
-	uint32_t octave;
+	uint64_t octave;
 
 	if (v < 8)
 		return v;
-	octave = 61 - __builtin_clzll(v);
+	octave = 61 - (uint64_t)__builtin_clzll(v);
 	if (octave > HISTOGRAM_OCTAVES)
 		return HISTOGRAM_BUCKETS - 1;
 	return octave * 8 + (v >> (octave - 1) & 7);
@@ -85,19 +85,18 @@ static void throttle_ended(struct unit_metrics *unit, uint64_t now)
 	unit->throttled_since = 0;
 }
 
-uint64_t metrics_unmasked(struct unit_metrics *unit, uint64_t now)
+void metrics_unmasked(struct unit_metrics *unit, uint64_t now)
 {
 	uint64_t took;
 
 	throttle_ended(unit, now);
 	if (!unit->masked_since)
-		return 0;
+		return;
 	took = now - unit->masked_since;
 	unit->masked_since = 0;
 	unit->counters.masked_ns += took;
 	if (took > unit->counters.max_masked_ns)
 		unit->counters.max_masked_ns = took;
-	return took;
 }
 
 void metrics_lost(struct unit_metrics *unit)

@@ -46,8 +46,7 @@ struct unit_metrics {
 };
 
 void metrics_masked(struct unit_metrics *unit, uint64_t now);
-/* How long it was masked, in ns. */
-uint64_t metrics_unmasked(struct unit_metrics *unit, uint64_t now);
+void metrics_unmasked(struct unit_metrics *unit, uint64_t now);
 /* The device is gone: nothing is masked any more, and nothing is learned from it. */
 void metrics_lost(struct unit_metrics *unit);
 void metrics_throttled(struct unit_metrics *unit, uint64_t now);

@@ -81,11 +81,16 @@ uint64_t systemd_watchdog_usec(void)
 bool systemd_journal_open(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	uintmax_t device, inode;
+	unsigned long long device, inode;
 	struct stat st;
+	char *end;
 
-	if (!stream || sscanf(stream, "%ju:%ju", &device, &inode) != 2)
+	if (!stream)
 		return false;
+	device = strtoull(stream, &end, 10);
+	if (*end != ':')
+		return false;
+	inode = strtoull(end + 1, NULL, 10);
 	if (fstat(STDERR_FILENO, &st) < 0 || st.st_dev != device || st.st_ino != inode)
 		return false;
 	journal_fd = connect_dgram("/run/systemd/journal/socket");

@@ -19,8 +19,8 @@
 
 /* How long a client may leave fds unread while others wait behind them (T4). */
 #define READ_TIMEOUT_MS 2000
-/* No event tells that it has read them. */
-#define READ_RETRY_MS 1
+/* No event tells that it has read them: looked at after 1 ms, and then ever less often. */
+#define READ_RETRY_MS(waited) (1 + (waited) / 16)
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
@@ -58,7 +58,8 @@ static void output_wait(struct session *session, int wait)
 	if (now - session->blocked_since > READ_TIMEOUT_MS)
 		session_end(session, WIRE_LIMIT, "evicted: it does not read the fds it asked for");
 	else if (session->greeted)
-		uv_timer_start(&session->timer, on_retry, READ_RETRY_MS, 0);
+		uv_timer_start(&session->timer, on_retry,
+			       READ_RETRY_MS(now - session->blocked_since), 0);
 }
 
 static void on_retry(uv_timer_t *timer)

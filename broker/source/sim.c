@@ -20,6 +20,7 @@
 #include "broker/config.h"
 #include "broker/edge_poll.h"
 #include "broker/source/source.h"
+#include "broker/watchdog.h"
 #include "proto/softdev.h"
 
 #define BIT(n) ((uint16_t)(1u << (n)))
@@ -209,7 +210,7 @@ static int sim_unmask(struct source *source, uint8_t unit)
 	look_later(sim, unit, true);
 	for (uint8_t d = 0; d < sim->config->n_devices; d++)
 		if (devices & BIT(d) && sim->device[d].pin)
-			eventfd_write(sim->device[d].pin->unmasked, 1);
+			watchdog_signal(sim->device[d].pin->unmasked);
 	return 0;
 }
 

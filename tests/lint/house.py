@@ -62,7 +62,7 @@ FLOORS = [
     ("proto/", {"proto/"}),
     ("broker/arb/", {"broker/arb/", "proto/limits.h"}),
     ("broker/source/", {"broker/source/", "broker/config.h", "broker/edge_poll.h", "broker/opener.h",
-                        "proto/"}),
+                        "broker/watchdog.h", "proto/"}),
     ("broker/session/", {"broker/session/", "broker/config.h", "broker/edge_poll.h", "broker/log.h",
                          "proto/"}),
     ("broker/", {"broker/", "proto/"}),
