@@ -168,7 +168,7 @@ void arb_welcome(struct arb *arb, struct arb_unit *u, struct arb_actions *out);
 void arb_unhandled(struct arb *arb, struct arb_unit *u, uint16_t clear, struct arb_actions *out);
 /* A8: a round of POLLED was closed. */
 void arb_polled(struct arb *arb, struct arb_unit *u, bool down, struct arb_actions *out);
-/* A9: a round is being opened because the unit fired. */
+/* A9: the unit fired, and a round is about to be opened. */
 void arb_charge(struct arb *arb, struct arb_unit *u, struct arb_actions *out);
 
 /* A3: a guest is asked and nobody knows whether there is anything for it; and there was. */

@@ -136,6 +136,9 @@ void arb_leave(struct arb *arb, const struct arb_event *ev, struct arb_actions *
 		arb->bound[device] &= ~bit;
 	FOR_EACH (i, units) {
 		arb->units[i].members &= ~bit;
+		/* A newcomer in its place has not been asked, and has said nothing. */
+		arb->units[i].asked &= ~bit;
+		arb->units[i].lied &= ~bit;
 		arb->units[i].asked_round[ev->sub] = 0;
 		arb->units[i].weight[ev->sub] = 0;
 	}

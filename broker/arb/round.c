@@ -72,8 +72,6 @@ void arb_fired(struct arb *arb, const struct arb_event *ev, struct arb_actions *
 	if (u->demoting)
 		return; /* FAULT: the demotion is tried again, and samples */
 	u->again = false;
-	u->tries = 0; /* A1: it works */
-	arb_disarm(arb, u, ARB_TIMER_STATE, &u->state_token, out);
 	arb_charge(arb, u, out);
 	arb_open(arb, u, ev->attribution);
 	arb_enter(u, ARB_ROUND);

@@ -179,6 +179,8 @@ static void refill_later(struct arb *arb, struct arb_unit *u, struct arb_actions
 
 void arb_charge(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
+	arb_disarm(arb, u, ARB_TIMER_STATE, &u->state_token, out); /* what it waited for is past */
+	u->tries = 0;                                              /* A1: it works */
 	refill_later(arb, u, out);
 	assert(u->bucket);
 	u->bucket--;
@@ -231,6 +233,8 @@ void arb_state_timer(struct arb *arb, struct arb_unit *u, struct arb_actions *ou
 		}
 		arb_open(arb, u, 0);
 		arb_begin(arb, u, true, out);
+	} else if (u->state == ARB_IDLE || u->state == ARB_DIRECT) {
+		arb_reconcile(arb, u, out); /* A1: a device that could not be unquieted */
 	} else if (u->state == ARB_FAULT && u->demoting) {
 		/* A11: the source still has it on the direct path. */
 		u->demoting = false;
@@ -261,17 +265,23 @@ static void report_fault(const struct arb_event *ev, struct arb_actions *out)
 				      .op = ev->op});
 }
 
-/* A1: the unit can't go on; tried again after a while, a bounded number of times. */
-static void fail(struct arb *arb, struct arb_unit *u, const struct arb_event *ev,
-		 struct arb_actions *out)
+/* A1: tried again after twice the time each time, a bounded number of times. */
+static void retry_later(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
-	arb_enter(u, ARB_FAULT);
-	report_fault(ev, out);
 	if (u->tries < arb->config.fault_tries)
 		arb_arm(arb, u, ARB_TIMER_STATE, &u->state_token,
 			doubled(arb->config.fault_min, u->tries++, UINT64_MAX), out);
 	else
 		report(out, ARB_REP_GAVE_UP, unit_index(arb, u), 0, u->round);
+}
+
+/* A1: the unit can't go on. */
+static void fail(struct arb *arb, struct arb_unit *u, const struct arb_event *ev,
+		 struct arb_actions *out)
+{
+	arb_enter(u, ARB_FAULT);
+	report_fault(ev, out);
+	retry_later(arb, u, out);
 }
 
 void arb_op_failed(struct arb *arb, const struct arb_event *ev, struct arb_actions *out)
@@ -302,13 +312,12 @@ void arb_op_failed(struct arb *arb, const struct arb_event *ev, struct arb_actio
 		if (u->state == ARB_UNCLAIMED)
 			arb_settle(arb, u, out);
 	} else if (ev->op == ARB_ACT_UNQUIET_DEVICE) {
-		/* A1: if the unit has nothing else it waits; else it is tried after each round. */
+		/* A1: the others of the unit go on; tried again at the end of a round, or by and by. */
 		arb->quiet |= bit;
 		arb->stuck |= bit;
-		if (u->state == ARB_IDLE && !arb_loose(arb, u))
-			fail(arb, u, ev, out);
-		else
-			report_fault(ev, out);
+		report_fault(ev, out);
+		if (u->state == ARB_IDLE || u->state == ARB_DIRECT)
+			retry_later(arb, u, out);
 	} else if (ev->op == ARB_ACT_PROMOTE) {
 		/* A11: stays brokered; not tried again before the members change. */
 		u->op_token = 0;
