@@ -126,7 +126,9 @@ static int make_source(struct line *line)
 	case CONFIG_SIM:
 		return source_sim_new(line->config, exec->loop, &source_events, line,
 				      &line->source);
-	case CONFIG_UIO: return -EOPNOTSUPP; /* until uio.c is here */
+	case CONFIG_UIO:
+		return source_uio_new(line->config, exec->loop, exec->opener, &source_events, line,
+				      &line->source);
 	}
 	return -EINVAL;
 }
