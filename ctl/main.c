@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ptirqctl [--json] [--socket PATH] VERB: finds the verb, opens the connection, says what went wrong.
+ */
+#include "ctl/ctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct verb verbs[] = {
+	{"status", "", "is the broker well, what has it done", verb_status, false},
+	{"lines", "", "every line, and what is wrong with it", verb_lines, false},
+	{"show", "LINE", "one line: its devices and its subscribers", verb_show, false},
+	{"clients", "", "who is connected", verb_clients, false},
+	{"stats", "[LINE]", "counters and response times", verb_stats, false},
+	{"watch", "[--count N] [LINE]", "what happens, as it happens", verb_watch, false},
+	{"release", "CLIENT|LINE", "evict a client, or a line's subscribers", verb_release, false},
+	{"reload", "", "read the configuration again", verb_reload, false},
+	{"check", "CONFIG", "is this configuration right?", verb_check, true},
+	{"sim", "assert|deassert|run ...", "play the devices of a software line", verb_sim, false},
+};
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static void help(FILE *to)
+{
+	fputs("ptirqctl [--json] [--socket PATH] VERB\n\n", to);
+	for (size_t i = 0; i < N_VERBS; i++)
+		fprintf(to, "  %-8s%-26s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+	fputs("\n  sim assert LINE DEVICE [BITS]     set bits of a soft device's status (1)\n"
+	      "  sim deassert LINE DEVICE [BITS]   clear them\n"
+	      "  sim run [--line NAME] [--device NAME]... [--rate PER_SECOND] [--count N] [--bits N]\n"
+	      "          [--seed N] [--drain MS] [--log FILE]\n"
+	      "                                    raise bits at random, each after seeing it 0\n"
+	      "\n"
+	      "  -j, --json          {\"schema\": \"ptirq.VERB.v1\", ...}\n"
+	      "  -s, --socket PATH   default: $PTIRQ_SOCKET, $XDG_RUNTIME_DIR/ptirq/broker.sock,\n"
+	      "                      /run/ptirq/broker.sock\n"
+	      "  -h, --help          this\n"
+	      "      --version\n"
+	      "\n"
+	      "Exit status: 0 fine, 1 the answer is no, 2 usage, 3 no broker.\n",
+	      to);
+}
+
+static const struct verb *find(const char *name)
+{
+	for (size_t i = 0; i < N_VERBS; i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+int usage(const struct ctl *ctl, const char *format, ...)
+{
+	const struct verb *verb = find(ctl->verb);
+	va_list args;
+
+	fputs("ptirqctl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\nusage: ptirqctl %s %s\n", verb->name, verb->arguments);
+	return EXIT_USAGE;
+}
+
+bool arguments_between(const struct ctl *ctl, int argc, int least, int most)
+{
+	if (argc - 1 < least)
+		usage(ctl, "%s: something is missing", ctl->verb);
+	else if (argc - 1 > most)
+		usage(ctl, "%s: too much", ctl->verb);
+	return argc - 1 >= least && argc - 1 <= most;
+}
+
+bool parse_number(const char *text, uint64_t most, uint64_t *ret)
+{
+	unsigned long long value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (errno || end == text || *end || text[0] == '-' || value > most)
+		return false;
+	*ret = value;
+	return true;
+}
+
+/* Nobody there, or nobody any more. */
+static bool is_absence(int err)
+{
+	switch (-err) {
+	case ENOENT:
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case EPIPE:
+	case ENOTCONN:
+	case ETIMEDOUT: return true;
+	default: return false;
+	}
+}
+
+int refused(const struct ctl *ctl, int err)
+{
+	fprintf(stderr, "ptirqctl: %s\n", ptirq_error(ctl->ptirq));
+	/* With a connection -ENOENT is about a line or a client. */
+	return err != -ENOENT && is_absence(err) ? EXIT_NO_BROKER : EXIT_NO;
+}
+
+static int run(const struct verb *verb, struct ctl *ctl, int argc, char **argv)
+{
+	int r;
+
+	if (verb->local)
+		return verb->run(ctl, argc, argv);
+	r = ptirq_open(&ctl->ptirq, ctl->socket);
+	if (r == 0) {
+		r = verb->run(ctl, argc, argv);
+	} else {
+		fprintf(stderr, "ptirqctl: %s\n", ptirq_error(ctl->ptirq));
+		r = is_absence(r) ? EXIT_NO_BROKER : EXIT_NO;
+	}
+	ptirq_close(ctl->ptirq);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'},
+		{"socket", required_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
+		{0},
+	};
+	const struct verb *verb;
+	struct ctl ctl = {0};
+	int c;
+
+	/* "+": what comes after the verb is the verb's. */
+	while ((c = getopt_long(argc, argv, "+js:h", options, NULL)) != -1)
+		switch (c) {
+		case 'j': ctl.json = true; break;
+		case 's': ctl.socket = optarg; break;
+		case 'h': help(stdout); return EXIT_FINE;
+		case 'v': puts("ptirqctl " PTIRQ_VERSION); return EXIT_FINE;
+		default: fputs("ptirqctl --help says more\n", stderr); return EXIT_USAGE;
+		}
+	argc -= optind;
+	argv += optind;
+	if (argc < 1) {
+		help(stderr);
+		return EXIT_USAGE;
+	}
+	ctl.verb = argv[0];
+	verb = find(ctl.verb);
+	if (!verb) {
+		fprintf(stderr, "ptirqctl: no verb '%s'; ptirqctl --help lists them\n", ctl.verb);
+		return EXIT_USAGE;
+	}
+	/* Also after the verb, where people look for it. */
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+		help(stdout);
+		return EXIT_FINE;
+	}
+	if (argc > 1 && strcmp(argv[argc - 1], "--json") == 0) {
+		ctl.json = true;
+		argv[--argc] = NULL;
+	}
+	return run(verb, &ctl, argc, argv);
+}
