@@ -15,7 +15,8 @@ tidy_one() {
     stamp=$cache/$({ echo "$common"; cat "$1"; } | sha256sum | cut -c1-32)
     [[ -e $stamp ]] && return 0
     # The command line may be gcc's, with warnings that clang does not know.
-    clang-tidy --quiet -p "$build" --extra-arg=-Wno-unknown-warning-option "$1" 2>/dev/null && touch "$stamp"
+    clang-tidy --quiet -p "$build" --extra-arg=-Wno-unknown-warning-option \
+        --extra-arg=-include --extra-arg=$PWD/tests/lint/errno.h "$1" 2>/dev/null && touch "$stamp"
 }
 export -f tidy_one
 export build cache common
