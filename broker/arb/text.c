@@ -406,7 +406,7 @@ static int parse_number(const char *text, size_t n, uint64_t max, uint64_t *ret_
 			digit = (unsigned int)(*text - '0');
 		else if (*text >= 'a' && *text <= 'f')
 			digit = (unsigned int)(*text - 'a') + 10;
-		if (digit >= base || value > (max - digit) / base)
+		if (digit >= base || digit > max || value > (max - digit) / base)
 			return -1;
 		value = value * base + digit;
 	}

@@ -122,7 +122,8 @@ Test(cells, complete)
 		struct arb_event ev;
 
 		/* The script's own shorthand is not the core's. */
-		snprintf(text, sizeof(text), "%.*s", (int)strcspn(rows[r].event, "@"), rows[r].event);
+		snprintf(text, sizeof(text), "%.*s", (int)strcspn(rows[r].event, "@"),
+			 rows[r].event);
 		*(strchr(text, ' ') ? strchr(text, ' ') : text + strlen(text)) = 0;
 		cr_assert_eq(arb_event_parse(text, &ev), 0, "%s", text);
 		kind[ev.kind] = true;
