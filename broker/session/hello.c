@@ -21,8 +21,10 @@ static void refuse(struct session *session, uint64_t id, enum wire_code code, co
 /* The reply carries the eventfds, the event after it the pages: so it is in each new epoch. */
 static int give_pages(struct session *session)
 {
+	uint32_t *budget = &session->all->budget;
 	int r = pages_create(&session->pages, session->all->epoch);
 
+	*budget -= *budget < SESSION_PAGES_COST ? *budget : SESSION_PAGES_COST;
 	return r < 0 ? r : session_watch_acks(session);
 }
 

@@ -8,6 +8,9 @@
 /* T6 */
 #define SESSION_HELLO_MS 2000
 
+/* Making pages takes as long as this many messages. */
+#define SESSION_PAGES_COST 7
+
 /* hello.c: answers Hello and makes the pages. */
 void session_hello(struct session *session, uint64_t id, const struct wire_hello *hello);
 
@@ -15,6 +18,7 @@ void session_hello(struct session *session, uint64_t id, const struct wire_hello
 void session_event_fds(struct session *session, const struct wire_event *event, const int *fds,
 		       size_t n_fds);
 int session_watch_acks(struct session *session);
-void sessions_reap(struct sessions *sessions);
+/* At most @most of those that have ended. */
+void sessions_reap(struct sessions *sessions, uint32_t most);
 
 #endif

@@ -387,9 +387,8 @@ void session_end(struct session *session, enum wire_code code, const char *text)
 	log_info(&(struct log_about){.client = session->id}, "client %llu (%s, pid %d, uid %u): %s",
 		 (unsigned long long)session->id, session->name, session->peer.pid,
 		 session->peer.uid, text);
-	/* Behind what waits already it could only wait, too. */
-	if (!session->output.head)
-		refuse(session->sock, code, text);
+	/* Past what waits in the queue, which will never be sent. */
+	refuse(session->sock, code, text);
 }
 
 static void tear_down(struct session *session)
@@ -415,11 +414,11 @@ static void tear_down(struct session *session)
 		all->room(all->room_user);
 }
 
-void sessions_reap(struct sessions *sessions)
+void sessions_reap(struct sessions *sessions, uint32_t most)
 {
 	struct session *session;
 
-	while ((session = sessions->ended)) {
+	while (most-- && (session = sessions->ended)) {
 		sessions->ended = session->next_ended;
 		tear_down(session);
 	}

@@ -36,6 +36,7 @@ struct session_ops {
 /* All clients. */
 struct sessions {
 	uv_loop_t *loop;
+	uv_idle_t idle; /* active while there are more to be reaped */
 	const struct session_ops *ops;
 	void *user;
 	uint64_t epoch;

@@ -15,6 +15,8 @@
  * is how long a flood of them can hold up an interrupt.
  */
 #define MESSAGES_PER_TURN 16
+/* The end of a client takes as long as a few messages. */
+#define ENDS_PER_TURN 4
 
 /* A11: the sources of this turn have been read; now the acks. */
 void sessions_take_acks(struct sessions *sessions)
@@ -29,11 +31,21 @@ void sessions_take_acks(struct sessions *sessions)
 	}
 }
 
+static void on_idle(uv_idle_t *idle)
+{
+	(void)idle;
+}
+
 void sessions_settle(struct sessions *sessions)
 {
 	sessions_take_acks(sessions);
-	sessions_reap(sessions);
+	sessions_reap(sessions, ENDS_PER_TURN);
 	sessions->budget = MESSAGES_PER_TURN;
+	/* The next turn is not to wait for anything. */
+	if (sessions->ended)
+		uv_idle_start(&sessions->idle, on_idle);
+	else
+		uv_idle_stop(&sessions->idle);
 }
 
 void sessions_init(struct sessions *sessions, uv_loop_t *loop, const struct session_ops *ops,
@@ -47,6 +59,7 @@ void sessions_init(struct sessions *sessions, uv_loop_t *loop, const struct sess
 		.budget = MESSAGES_PER_TURN,
 	};
 	quota_init(&sessions->quota, max_clients);
+	uv_idle_init(loop, &sessions->idle);
 }
 
 void sessions_stop(struct sessions *sessions, const char *text)
@@ -58,7 +71,8 @@ void sessions_stop(struct sessions *sessions, const char *text)
 		session_event(s, &event);
 		session_end(s, WIRE_OK, text);
 	}
-	sessions_reap(sessions);
+	sessions_reap(sessions, UINT32_MAX);
+	uv_close((uv_handle_t *)&sessions->idle, NULL);
 }
 
 void sessions_deinit(struct sessions *sessions)
