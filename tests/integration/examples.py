@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The examples against the broker: every one serves what is asserted, they outlive the broker, and
+the wait of the fastest makes no system call but epoll_wait and the write of the ack eventfd."""
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from ptirq_test import BUILD, Broker, main, pb, test  # noqa: E402
+
+COUNT = 500
+
+
+def start(broker, example, *args, wrapper=()):
+    return subprocess.Popen(
+        [*wrapper, os.path.join(BUILD, "examples", example), *args],
+        env={**os.environ, "PTIRQ_SOCKET": broker.socket},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def play(broker, device, count, *args):
+    process = subprocess.run(
+        [os.path.join(BUILD, "ctl", "ptirqctl"), "sim", "run", "--device", device,
+         "--count", str(count), "--bits", "3", *args],
+        env={**os.environ, "PTIRQ_SOCKET": broker.socket}, capture_output=True, text=True,
+        timeout=50)
+    assert process.returncode == 0, process.stderr + process.stdout
+
+
+def ended(process, said=f"served {COUNT}\n"):
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, said), (process.returncode, out, err)
+
+
+def serves(broker, example, device):
+    driver = start(broker, example, "--device", device, "--count", str(COUNT))
+    play(broker, device, COUNT, "--drain", "20000")
+    ended(driver)
+
+
+@test
+def driver_wait(broker):
+    serves(broker, "driver_wait", "dev0")
+
+
+@test
+def driver_handler(broker):
+    serves(broker, "driver_handler", "dev1")
+
+
+@test
+def loop_uv(broker):
+    serves(broker, "loop_uv", "dev2")
+
+
+@test
+def loop_sdevent(broker):
+    serves(broker, "loop_sdevent", "dev0")
+
+
+@test
+def all_at_once(broker):
+    examples = ("driver_wait", "dev0"), ("driver_handler", "dev1"), ("loop_uv", "dev2")
+    drivers = [start(broker, example, "--device", device, "--count", "200")
+               for example, device in examples]
+    for _, device in examples:
+        play(broker, device, 200, "--drain", "20000")
+    for driver in drivers:
+        ended(driver, "served 200\n")
+
+
+@test
+def what_asserts_before_the_driver_comes(broker):
+    play(broker, "dev0", 3)
+    ended(start(broker, "driver_wait", "--device", "dev0", "--count", "3"), "served 3\n")
+
+
+@test
+def no_such_device(broker):
+    for example in ("driver_wait", "driver_handler", "loop_uv", "loop_sdevent"):
+        driver = start(broker, example, "--device", "nosuch")
+        _, err = driver.communicate(timeout=10)
+        assert driver.returncode == 1 and "nosuch" in err, err
+
+
+def subscribed(broker, n):
+    """The drivers whose subscriptions the broker knows."""
+    with broker.client() as client:
+        while sum(line.subscribers for line in client.lines()) != n:
+            pass
+
+
+@test
+def over_a_restart(_):
+    """The broker is killed, and another takes its place: nobody has to do anything."""
+    with Broker() as first:
+        drivers = [start(first, example, "--device", device)
+                   for example, device in (("driver_wait", "dev0"), ("driver_handler", "dev1"),
+                                           ("loop_uv", "dev2"), ("loop_sdevent", "dev0"))]
+        subscribed(first, 4)
+        first.process.kill()
+        first.process.wait()
+        second = Broker()
+        second.socket = first.socket
+        with second:
+            subscribed(second, 4)
+            with second.client() as client:
+                # Soft devices live as long as their broker, so it is not theirs that asserts now.
+                client.sim_assert("demo", "dev1", 1)
+                while not sum(row.not_mine for row in client.stats(pb.STATS_SUBSCRIBERS)):
+                    pass
+            for driver in drivers:
+                assert driver.poll() is None
+                driver.terminate()
+                driver.communicate()
+
+
+@test
+def system_calls_of_the_wait(broker):
+    trace = os.path.join(broker.directory.name, "trace")
+    driver = start(broker, "driver_wait", "--device", "dev0", "--count", str(COUNT),
+                   wrapper=("strace", "-f", "-o", trace))
+    play(broker, "dev0", COUNT, "--drain", "30000")
+    ended(driver)
+    with open(trace) as f:
+        calls = [re.sub(r"^\d+ +", "", line) for line in f]
+    # From the registers' mapping to the end of the connection.
+    first = max(n for n, call in enumerate(calls) if "4096, PROT_READ|PROT_WRITE, MAP_SHARED" in call)
+    last = next(n for n, call in enumerate(calls) if n > first and call.startswith("munmap("))
+    # printf() looks at what it writes to before the mapping goes.
+    hot = [call for call in calls[first + 1:last] if not call.startswith(("close(", "newfstatat("))]
+    other = [call for call in hot if not call.startswith(("epoll_wait(", "write("))]
+    assert not other, other[:10]
+    writes = sum(call.startswith("write(") for call in hot)
+    # Several bits may be served at once, and what a wait finds already there costs nothing.
+    assert writes <= COUNT and len(hot) <= 3 * COUNT, (writes, len(hot))
+
+
+main(__name__)
