@@ -41,7 +41,7 @@ static inline struct arguments arguments(int argc, char **argv)
 			a.count = strtoul(optarg, &end, 10);
 			if (*optarg && !*end)
 				break;
-			/* fall through */
+			__attribute__((fallthrough));
 		default:
 			fprintf(stderr, "usage: %s [--line NAME] [--device NAME] [--count N]\n",
 				argv[0]);

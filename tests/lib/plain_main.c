@@ -5,10 +5,11 @@
  * anew for each test, as Criterion executes the program again; here a test is a fork.
  *
  * Owns the order of fixtures, the verdict on how each process ended, and the few functions that
- * Criterion's macros call. Not here: parameterized tests, theories, new/assert.h.
+ * Criterion's macros call. Not here: theories and new/assert.h.
  */
 #include <criterion/criterion.h>
 #include <criterion/options.h>
+#include <criterion/parameterized.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ extern struct criterion_suite *__stop_cr_sts[] __attribute__((weak));
 /* Of the child that runs one test. */
 static const struct criterion_test *test;
 static const struct criterion_test_extra_data *suite;
+static void *param;
 static bool failed;
 
 static const struct criterion_test_extra_data *suite_of(const struct criterion_test *t)
@@ -56,31 +58,54 @@ static bool as_expected(int status)
 	return WIFEXITED(status) && WEXITSTATUS(status) == code;
 }
 
+/* In a process of its own. Returns whether it ended as it should. */
+static bool run(void)
+{
+	pid_t pid;
+	int status;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		run_test();
+	if (pid < 0 || waitpid(pid, &status, 0) < 0) {
+		perror(test->name);
+		return false;
+	}
+	if (as_expected(status))
+		return true;
+	printf("FAIL %s::%s: status %#x\n", test->category, test->name, (unsigned int)status);
+	return false;
+}
+
+static unsigned int run_with_each_param(unsigned int *n)
+{
+	struct criterion_test_params params = test->data->param_();
+	unsigned int bad = 0;
+
+	for (size_t i = 0; i < params.length; i++, (*n)++) {
+		param = (char *)params.params + i * params.size;
+		bad += !run();
+	}
+	if (params.cleanup)
+		params.cleanup(&params);
+	return bad;
+}
+
 int main(void)
 {
 	unsigned int bad = 0, n = 0;
 
 	for (struct criterion_test **t = __start_cr_tst; t != __stop_cr_tst; t++) {
-		pid_t pid;
-		int status;
-
 		if (!*t || (*t)->data->disabled)
 			continue;
 		test = *t;
 		suite = suite_of(test);
-		fflush(NULL);
-		pid = fork();
-		if (pid == 0)
-			run_test();
-		if (pid < 0 || waitpid(pid, &status, 0) < 0) {
-			perror(test->name);
-			return 1;
-		}
-		n++;
-		if (!as_expected(status)) {
-			printf("FAIL %s::%s: status %#x\n", test->category, test->name,
-			       (unsigned)status);
-			bad++;
+		if (test->data->kind_ == CR_TEST_PARAMETERIZED) {
+			bad += run_with_each_param(&n);
+		} else {
+			bad += !run();
+			n++;
 		}
 	}
 	printf("%u tests, %u failed\n", n, bad);
@@ -101,7 +126,10 @@ void criterion_internal_test_setup(void)
 
 void criterion_internal_test_main(void (*fn)(void))
 {
-	fn();
+	if (test->data->kind_ == CR_TEST_PARAMETERIZED)
+		((void (*)(void *))fn)(param);
+	else
+		fn();
 }
 
 void criterion_internal_test_teardown(void)
@@ -166,4 +194,24 @@ int cr_asprintf(char **strp, const char *fmt, ...)
 void cr_asprintf_free(char *buf)
 {
 	free(buf);
+}
+
+void *cr_malloc(size_t size)
+{
+	return malloc(size);
+}
+
+void *cr_calloc(size_t nmemb, size_t size)
+{
+	return calloc(nmemb, size);
+}
+
+void *cr_realloc(void *ptr, size_t size)
+{
+	return realloc(ptr, size);
+}
+
+void cr_free(void *ptr)
+{
+	free(ptr);
 }
