@@ -59,8 +59,7 @@ static void arm_probe(struct arb *arb, uint8_t sub, struct arb_actions *out)
 		return;
 	arm(arb, ARB_TIMER_PROBE, sub, &s->probe_token,
 	    doubled(arb->config.probe_min, s->backoff, arb->config.probe_max), out);
-	if (s->backoff < UINT8_MAX)
-		s->backoff++;
+	s->backoff = one_more(s->backoff);
 }
 
 static void end_probe(struct arb *arb, uint8_t sub, struct arb_actions *out)
@@ -76,8 +75,7 @@ static void strike(struct arb *arb, uint8_t sub, struct arb_actions *out)
 	/* A6: strikes count only if they are some time apart. */
 	if (s->strike_token)
 		return;
-	if (s->strikes < UINT32_MAX)
-		s->strikes++;
+	s->strikes += s->strikes < UINT32_MAX;
 	report(out, ARB_REP_STRIKE, 0, sub, 0);
 	arm(arb, ARB_TIMER_STRIKE, sub, &s->strike_token, arb->config.strike_gap, out);
 	if (s->strikes < arb->config.strikes_max || (arb->quarantined & sub_bit(sub)))

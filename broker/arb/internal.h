@@ -70,6 +70,11 @@ static inline uint32_t next_token(struct arb *arb)
 	return arb->token;
 }
 
+static inline uint8_t one_more(uint8_t n)
+{
+	return (uint8_t)(n + (n < UINT8_MAX));
+}
+
 /* @first << @doublings, but at most @max. */
 static inline uint64_t doubled(uint64_t first, unsigned int doublings, uint64_t max)
 {

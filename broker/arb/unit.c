@@ -156,8 +156,7 @@ void arb_unhandled(struct arb *arb, struct arb_unit *u, uint16_t clear, struct a
 		wait_in(arb, u, ARB_THROTTLED,
 			doubled(arb->config.throttle_min, u->backoff, arb->config.throttle_max),
 			ARB_REP_THROTTLED, out);
-		if (u->backoff < UINT8_MAX)
-			u->backoff++;
+		u->backoff = one_more(u->backoff);
 	}
 }
 

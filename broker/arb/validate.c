@@ -186,39 +186,40 @@ static int level(const struct arb *arb, const struct arb_event *ev)
 	if (ev->level > ARB_LEVEL_ASSERTED || (ev->status & ~ev->status_known) ||
 	    (ev->status_known & ~u->devices))
 		return ARB_E_INVALID;
-	return u->sample_token && ev->token == u->sample_token && ev->round == u->round
-		       ? 0
-		       : ARB_E_STALE;
+	/* A sample is awaited only while its round is open. */
+	return ev->token && ev->token == u->sample_token && ev->round == u->round ? 0 : ARB_E_STALE;
 }
 
 static int op_failed(const struct arb *arb, const struct arb_event *ev)
 {
 	const struct arb_unit *u = &arb->units[ev->unit];
 	bool of_device = ev->op == ARB_ACT_QUIET_DEVICE || ev->op == ARB_ACT_UNQUIET_DEVICE;
-	bool quiet = arb->quiet & device_bit(ev->device & 15);
+	bool of_unit = ev->op == ARB_ACT_UNMASK || ev->op == ARB_ACT_MASK;
+	bool awaited = ev->token && ev->token == u->op_token;
 	bool pending;
 
-	if (of_device ? ev->device >= arb->config.n_devices || ev->token : ev->device != 0)
+	if ((!of_device && ev->device) || ((of_device || of_unit) && ev->token))
 		return ARB_E_INVALID;
-	if (of_device && (!(u->devices & device_bit(ev->device)) ||
-			  !(arb->config.device_flags[ev->device] & ARB_DEV_MASK)))
+	if (of_device &&
+	    (ev->device >= arb->config.n_devices || !(u->devices & device_bit(ev->device)) ||
+	     !(arb->config.device_flags[ev->device] & ARB_DEV_MASK)))
 		return ARB_E_INVALID;
 	/* It counts only while the core still believes that the operation took effect. */
 	if (ev->op == ARB_ACT_UNMASK)
-		pending = !u->masked && u->state != ARB_FAULT && !ev->token;
+		pending = !u->masked && u->state != ARB_FAULT;
 	else if (ev->op == ARB_ACT_MASK)
-		pending = u->masked && u->state == ARB_UNCLAIMED && !ev->token;
+		pending = u->masked && u->state == ARB_UNCLAIMED;
 	else if (ev->op == ARB_ACT_SAMPLE_LEVEL)
-		pending = u->sample_token && ev->token == u->sample_token;
+		pending = ev->token && ev->token == u->sample_token;
 	else if (ev->op == ARB_ACT_QUIET_DEVICE)
-		pending = u->state != ARB_ABSENT && quiet;
+		pending = u->state != ARB_ABSENT && arb_device_quiet(arb, ev->device);
 	else if (ev->op == ARB_ACT_UNQUIET_DEVICE)
-		pending = u->state != ARB_ABSENT && !quiet &&
-			  !(arb->unquietable & device_bit(ev->device & 15));
+		pending = u->state != ARB_ABSENT && !arb_device_quiet(arb, ev->device) &&
+			  !(arb->unquietable & device_bit(ev->device));
 	else if (ev->op == ARB_ACT_PROMOTE)
-		pending = u->op_token && ev->token == u->op_token && !u->demoting;
+		pending = awaited && !u->demoting;
 	else if (ev->op == ARB_ACT_DEMOTE)
-		pending = u->op_token && ev->token == u->op_token && u->demoting;
+		pending = awaited && u->demoting;
 	else
 		return ARB_E_INVALID; /* the others cannot fail */
 	return pending ? 0 : ARB_E_STALE;
@@ -230,7 +231,7 @@ static int op_done(const struct arb *arb, const struct arb_event *ev)
 
 	if (ev->op != ARB_ACT_PROMOTE && ev->op != ARB_ACT_DEMOTE)
 		return ARB_E_INVALID;
-	return u->op_token && ev->token == u->op_token && u->demoting == (ev->op == ARB_ACT_DEMOTE)
+	return ev->token && ev->token == u->op_token && u->demoting == (ev->op == ARB_ACT_DEMOTE)
 		       ? 0
 		       : ARB_E_STALE;
 }

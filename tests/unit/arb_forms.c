@@ -57,6 +57,9 @@ Test(forms, spaces_do_not_matter)
 	cr_assert_eq(ev.kind, ARB_EV_FIRED);
 	cr_assert_eq(ev.unit, 2);
 	cr_assert_eq(ev.attribution, 1);
+	cr_assert_eq(arb_event_parse("LINE_UP\n", &ev), 0);
+	cr_assert_eq(arb_event_parse("UNIT_UP unit=007", &ev), 0);
+	cr_assert_eq(ev.unit, 7);
 }
 
 Test(forms, no_events)
@@ -221,10 +224,11 @@ Test(forms, out_of_range)
 	static struct script script;
 	const struct arb_event rows[] = {
 		{.kind = ARB_N_EVENTS},
-		{.kind = ARB_EV_FIRED, .unit = 1},
+		{.kind = ARB_EV_FIRED, .unit = 2},
 		{.kind = ARB_EV_LEAVE, .sub = ARB_MAX_SUBS},
 		{.kind = ARB_EV_TIMER, .timer = ARB_N_TIMERS},
 		{.kind = ARB_EV_TIMER, .timer = ARB_TIMER_HEDGE, .sub = 1},
+		{.kind = ARB_EV_TIMER, .timer = ARB_TIMER_PROBE, .unit = 1},
 		{.kind = ARB_EV_VERDICT, .verdict = ARB_EOI + 1},
 		{.kind = ARB_EV_LEVEL, .level = ARB_LEVEL_ASSERTED + 1},
 		{.kind = ARB_EV_POLICY, .policy = ARB_N_POLICIES},
@@ -234,10 +238,29 @@ Test(forms, out_of_range)
 	};
 
 	script_init(&script);
+	script_configure(&script, "config n_units=2 n_devices=2");
+	script_configure(&script, "device 1 unit=1");
 	cr_assert_eq(script_event(&script, "LINE_UP"), 0);
 	for (size_t i = 0; i < N(rows); i++)
 		cr_assert_eq(arb_step(&script.arb, &rows[i], &script.actions), ARB_E_INVALID,
 			     "row %zu", i);
+}
+
+/* What answers an action carries its round too: a sample of another round is dropped. */
+Test(forms, level_of_another_round)
+{
+	static struct script s;
+	struct arb_event ev = {.kind = ARB_EV_LEVEL, .round = 2, .level = ARB_LEVEL_DEASSERTED};
+
+	script_init(&s);
+	cr_assert_eq(script_event(&s, "LINE_UP"), 0);
+	cr_assert_eq(script_event(&s, "JOIN sub=0 device=0"), 0);
+	cr_assert_eq(script_event(&s, "FIRED unit=0"), 0);
+	cr_assert_eq(script_event(&s, "VERDICT unit=0 sub=0 round=1 verdict=HANDLED"), 0);
+	ev.token = s.sample[0];
+	cr_assert_eq(arb_step(&s.arb, &ev, &s.actions), ARB_E_STALE);
+	ev.round = 1;
+	cr_assert_eq(arb_step(&s.arb, &ev, &s.actions), 0);
 }
 
 /* What the executor may look at. */

@@ -254,3 +254,63 @@ Test(rules, budget)
 		}
 	}
 }
+
+/* A9: after the pause as many as it has earned, a tenth of the bucket here, before the next pause. */
+Test(rules, storm)
+{
+	unsigned int rounds = 0;
+	uint64_t who;
+
+	start("config policy=chain storm_burst=50", "unit 0", "device 0 unit=0", 1);
+	while (arb_unit_state(&s.arb, 0) == ARB_IDLE) {
+		round_of("FIRED unit=0", 0, &who);
+		rounds++;
+	}
+	cr_assert_eq(rounds, 50u);
+	cr_assert_eq(arb_unit_state(&s.arb, 0), ARB_THROTTLED);
+	cr_assert_eq(event("TIMER timer=STATE unit=0 sub=0 token=@"), 0);
+	for (rounds = 0; arb_unit_state(&s.arb, 0) == ARB_IDLE; rounds++)
+		round_of("FIRED unit=0", 0, &who);
+	cr_assert_eq(rounds, 5u);
+}
+
+/* A6, A8: back-offs grow to their maximum and stay there. */
+Test(rules, backoffs)
+{
+	uint64_t delay = 0;
+
+	start("config policy=chain strikes_max=1000", "unit 0", "device 0 unit=0", 1);
+	for (unsigned int i = 0; i < 300; i++) {
+		cr_assert_eq(event("FIRED unit=0"), 0);
+		cr_assert_eq(event("TIMER timer=ASK unit=0 sub=0 token=@"), 0);
+		cr_assert_geq(delay_of(ARB_TIMER_PROBE), delay);
+		delay = delay_of(ARB_TIMER_PROBE);
+		cr_assert_eq(event("TIMER timer=PROBE unit=0 sub=0 token=@"), 0);
+		(void)event("TIMER timer=STRIKE unit=0 sub=0 token=@");
+		(void)event("TIMER timer=WINDOW unit=0 sub=0 token=@");
+	}
+	cr_assert_eq(delay, s.config.probe_max);
+
+	start("config policy=chain unhandled_max=1", "unit 0", "device 0 unit=0", 1);
+	for (unsigned int i = 0; i < 300; i++) {
+		cr_assert_eq(event("FIRED unit=0"), 0);
+		cr_assert_eq(event("VERDICT unit=0 sub=0 round=@ verdict=NOT_MINE"), 0);
+		delay = delay_of(ARB_TIMER_STATE);
+		cr_assert_eq(event("TIMER timer=STATE unit=0 sub=0 token=@"), 0);
+	}
+	cr_assert_eq(delay, s.config.throttle_max);
+}
+
+/* Rounds and tokens count modulo 2^32 and skip 0, which means none. */
+Test(rules, wrap)
+{
+	uint64_t who;
+
+	start("config policy=chain", "unit 0 sample", "device 0 unit=0", 2);
+	s.arb.units[0].round = UINT32_MAX - 1;
+	s.arb.token = UINT32_MAX - 2;
+	for (unsigned int i = 0; i < 4; i++)
+		round_of("FIRED unit=0 back_to_back=1", i % 2, &who);
+	cr_assert_eq(arb_unit_round(&s.arb, 0), 3u);
+	cr_assert_lt(s.arb.token, 5u);
+}
