@@ -192,15 +192,19 @@ static int identify_pci(const char *pci, struct opener_device *device, char text
 		return -ENXIO;
 	}
 	join(path, "%s/uio", pci);
-	if (!uio_in(path, device->uio)) {
+	device->pci = !strcmp(device->driver, "uio_pci_generic");
+	device->irqcontrol = !device->pci;
+	if (!uio_in(path, device->uio) && device->pci) {
+		say(text, "%s has its driver and no UIO node yet", at);
+		return -ENXIO;
+	}
+	if (!device->uio[0]) {
 		say(text,
 		    "%s belongs to the driver %s, not to a UIO driver: unbind it (`echo %s "
 		    ">/sys/bus/pci/drivers/%s/unbind`) and bind uio_pci_generic",
 		    at, device->driver, at, device->driver);
 		return -ENXIO;
 	}
-	device->pci = !strcmp(device->driver, "uio_pci_generic");
-	device->irqcontrol = !device->pci;
 	read_line(pci, "irq", irq, sizeof(irq));
 	if (!strcmp(irq, "0")) {
 		say(text,

@@ -38,6 +38,7 @@ struct raiser {
 	unsigned long count;
 	unsigned long burst;
 	unsigned long gap_us;
+	unsigned long rest_us;
 	unsigned long timeout_s;
 	FILE *log;
 };
@@ -46,6 +47,7 @@ static const char usage[] =
 	"usage: raiser --device RESOURCE0[:BIT,...]... --count N --log FILE [--seed N]\n"
 	"  --burst N     at most N raises without a pause between them (1)\n"
 	"  --gap US      at most so long a pause after each burst (200)\n"
+	"  --rest US     so long a pause between a function's service and its next raise (0)\n"
 	"  --mix W,...   weights of the functions, in the order given (all 1)\n"
 	"  --timeout S   give up when a function is not served for so long (10)\n";
 
@@ -156,6 +158,8 @@ static bool run(struct raiser *r)
 
 		if (!await_served(r, f))
 			return false;
+		if (r->rest_us)
+			pause_us(r->rest_us);
 		f->raised++;
 		fprintf(r->log, "%u %u %" PRIu32 "\n", f->device, f->bit, f->raised);
 		edu_raise(&f->edu, f->bit, f->raised);
@@ -179,6 +183,7 @@ static void parse(struct raiser *r, int argc, char **argv)
 		{"seed", required_argument, NULL, 's'},
 		{"burst", required_argument, NULL, 'b'},
 		{"gap", required_argument, NULL, 'g'},
+		{"rest", required_argument, NULL, 'r'},
 		{"mix", required_argument, NULL, 'm'},
 		{"timeout", required_argument, NULL, 't'},
 		{"log", required_argument, NULL, 'l'},
@@ -196,6 +201,7 @@ static void parse(struct raiser *r, int argc, char **argv)
 		case 's': seed = strtoull(optarg, NULL, 10); break;
 		case 'b': r->burst = strtoul(optarg, NULL, 10); break;
 		case 'g': r->gap_us = strtoul(optarg, NULL, 10); break;
+		case 'r': r->rest_us = strtoul(optarg, NULL, 10); break;
 		case 'm': mix = optarg; break;
 		case 't': r->timeout_s = strtoul(optarg, NULL, 10); break;
 		case 'l':
