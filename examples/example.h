@@ -30,7 +30,8 @@ static inline struct arguments arguments(int argc, char **argv)
 		{0},
 	};
 	struct arguments a = {.line = "demo", .device = "dev0"};
-	char *end = NULL;
+	bool wrong = false;
+	char *end;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "l:d:n:", options, NULL)) != -1)
@@ -39,14 +40,14 @@ static inline struct arguments arguments(int argc, char **argv)
 		case 'd': a.device = optarg; break;
 		case 'n':
 			a.count = strtoul(optarg, &end, 10);
-			if (*optarg && !*end)
-				break;
-			__attribute__((fallthrough));
-		default:
-			fprintf(stderr, "usage: %s [--line NAME] [--device NAME] [--count N]\n",
-				argv[0]);
-			exit(2);
+			wrong = wrong || *end;
+			break;
+		default: wrong = true; break;
 		}
+	if (wrong || optind < argc) {
+		fprintf(stderr, "usage: %s [--line NAME] [--device NAME] [--count N]\n", argv[0]);
+		exit(2);
+	}
 	return a;
 }
 
