@@ -359,8 +359,8 @@ int opener_open_pci_config(const char *root, const struct opener_device *device,
 	if (error == EPERM)
 		say(text,
 		    "%s may not be written: the kernel is locked down (see /sys/kernel/security/"
-		    "lockdown; Secure Boot does that); boot without lockdown, or use source=vfio or "
-		    "the ptirq kernel module",
+		    "lockdown; Secure Boot does that); boot without lockdown, or use "
+		    "a UIO driver with irqcontrol",
 		    path);
 	else
 		say(text, "%s does not answer: all that it reads is ones; is it powered?", path);
