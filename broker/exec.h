@@ -193,6 +193,8 @@ extern const struct session_ops exec_session_ops;
 
 /* ---- exec_view.c: what people see ---------------------------------------------------------------- */
 
+/* A unit's state as the protocol and people know it. */
+const char *view_state(enum arb_state state);
 void view_line(const struct line *line, struct wire_line *ret);
 void view_lines(struct exec *exec, uint32_t cursor, struct wire_reply *reply);
 void view_devices(struct line *line, struct wire_reply *reply);

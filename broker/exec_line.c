@@ -235,7 +235,7 @@ void line_tell(struct line *line, uint8_t unit, const char *text)
 	memcpy(event.line_state.line, line->config->name, sizeof(event.line_state.line));
 	event.line_state.unit = unit;
 	snprintf(event.line_state.state, sizeof(event.line_state.state), "%s",
-		 arb_state_name(arb_unit_state(&line->arb, unit)));
+		 view_state(arb_unit_state(&line->arb, unit)));
 	snprintf(event.line_state.text, sizeof(event.line_state.text), "%s", text);
 	for (uint32_t i = 0; i < LIMIT_SUBS_PER_LINE; i++) {
 		bool told = false;

@@ -11,6 +11,17 @@
 
 /* ---- lines --------------------------------------------------------------------------------------- */
 
+const char *view_state(enum arb_state state)
+{
+	static const char *const names[ARB_N_STATES] = {
+		[ARB_ABSENT] = "absent", [ARB_UNCLAIMED] = "unclaimed", [ARB_IDLE] = "idle",
+		[ARB_ROUND] = "round",   [ARB_THROTTLED] = "throttled", [ARB_POLLED] = "polled",
+		[ARB_DIRECT] = "direct", [ARB_FAULT] = "fault",
+	};
+
+	return names[state];
+}
+
 /* The least well of a line's units. */
 static enum arb_state line_state(const struct line *line)
 {
@@ -48,7 +59,7 @@ void view_line(const struct line *line, struct wire_line *ret)
 	COPY(ret->source, config->source == CONFIG_SIM ? "sim" : "uio");
 	COPY(ret->trigger, config->trigger == CONFIG_EDGE ? "edge" : "level");
 	COPY(ret->policy, policies[config->policy]);
-	COPY(ret->state, arb_state_name(line_state(line)));
+	COPY(ret->state, view_state(line_state(line)));
 	COPY(ret->problem, line->problem);
 }
 
@@ -154,7 +165,7 @@ static bool line_row(struct line *line, uint32_t unused, struct wire_stats *row)
 	sum_line(line, &sum);
 	put_counters(row, &sum);
 	put_response(row, line->response);
-	COPY(row->state, arb_state_name(line_state(line)));
+	COPY(row->state, view_state(line_state(line)));
 	return true;
 }
 
@@ -164,7 +175,7 @@ static bool unit_row(struct line *line, uint32_t unit, struct wire_stats *row)
 		return false;
 	row->unit = unit;
 	put_counters(row, &line->unit[unit].metrics.counters);
-	COPY(row->state, arb_state_name(arb_unit_state(&line->arb, unit)));
+	COPY(row->state, view_state(arb_unit_state(&line->arb, unit)));
 	for (uint8_t d = 0; d < line->topology.n_devices; d++)
 		if (line->topology.device[d].unit == unit && line->topology.n_units > 1)
 			COPY(row->device, line->topology.device[d].name);

@@ -200,7 +200,7 @@ def t17_nothing_changes(broker):
             sub.answer(ask, HANDLED)
             sub.answer(ask, HANDLED)
         assert sub.wait(0.1) is None
-        assert unit()[2] == n + 1, unit()
+        assert unit()[0] == "idle" and unit()[2] == n + 1, unit()
         device.close()
 
 
