@@ -1,0 +1,435 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""ptirq-broker as a daemon: idleness, signals, reload, the manager's notices, who may do what."""
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from ptirq_test import BUILD, Broker, Closed, Refused, main, pb, test  # noqa: E402
+from client import HANDLED  # noqa: E402
+
+PROGRAM = os.path.join(BUILD, "broker", "ptirq-broker")
+
+CONFIG = """
+[line a]
+source = sim
+device = dev0
+device = dev1
+allow-user = *
+grant = yes
+
+[line b]
+source = sim
+device = dev0
+"""
+
+
+class Configured(Broker):
+    """A broker on a configuration file that can be changed."""
+
+    def __init__(self, text, *args, **options):
+        super().__init__(**options)
+        self.path = os.path.join(self.directory.name, "ptirq.conf")
+        self.write(text)
+        self.args = ("--config", self.path, "--socket", self.socket, *args)
+
+    def write(self, text):
+        with open(self.path, "w") as f:
+            f.write(text)
+
+    def notice(self, timeout=10):
+        assert select.select([self.notify], [], [], timeout)[0], "no notice came"
+        return self.notify.recv(4096).decode()
+
+    def hang_up(self):
+        """SIGHUP, until it has taken effect."""
+        self.process.send_signal(signal.SIGHUP)
+        assert self.notice().startswith("RELOADING=1\nMONOTONIC_USEC=")
+        assert self.notice() == "READY=1"
+
+
+def refusal(function, *args, **fields):
+    try:
+        function(*args, **fields)
+    except Refused as e:
+        return str(e)
+    raise AssertionError("not refused")
+
+
+def run(*args, **options):
+    return subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=20, **options)
+
+
+# ---------------------------------------------------------------------------------- idleness
+
+@test
+def an_idle_broker_makes_no_system_call(broker):
+    """Ten seconds, every thread, with a line, a client and a subscription, after some traffic."""
+    with broker.client(pages=True) as client, broker.client() as raiser:
+        sub = client.subscribe("demo", device="dev0")
+        device = client.grant("demo", "dev0")
+        for _ in range(20):
+            raiser.sim_assert("demo", "dev0", 1)
+            ask = sub.wait()
+            device.serve(1)
+            sub.answer(ask, HANDLED)
+        trace = os.path.join(broker.directory.name, "trace")
+        # The last timers run out, and the watchdog goes to sleep, within 1.2 s.
+        time.sleep(2)
+        subprocess.run(["timeout", "10", "strace", "-qq", "-f", "-p", str(broker.process.pid), "-o",
+                        trace], check=False)
+        with open(trace) as f:
+            calls = f.readlines()
+        # What each thread was in already, and was in still when strace left.
+        assert {c.split()[0] for c in calls} == set(threads(broker)), "".join(calls)
+        assert all(re.search(r"<(unfinished|detached) \.\.\.>$", c) for c in calls), "".join(calls)
+        device.close()
+
+
+def threads(broker):
+    return os.listdir(f"/proc/{broker.process.pid}/task")
+
+
+# ------------------------------------------------------------------------------------ signals
+
+def start_again(broker):
+    broker.notify.close()
+    os.unlink(os.path.join(broker.directory.name, "notify"))
+    broker.log.close()
+    broker.__enter__()
+
+
+@test
+def sigterm(broker):
+    """Clients are told, the socket is gone, the exit status is 0."""
+    with broker.client(pages=True) as client:
+        client.subscribe("demo", device="dev0")
+        broker.process.send_signal(signal.SIGTERM)
+        assert "stopping" in client.next_event("going_away").text
+        try:
+            client._receive(10)
+            raise AssertionError("the connection lives on")
+        except (Closed, ConnectionError):
+            pass
+        assert broker.process.wait(10) == 0
+        assert not os.path.exists(broker.socket)
+    states = []
+    while select.select([broker.notify], [], [], 0)[0]:
+        states.append(broker.notify.recv(4096))
+    assert states == [b"STOPPING=1"], states
+    start_again(broker)  # for the runner, which stops it
+
+
+@test
+def killed_and_started_again(broker):
+    """The stale socket is replaced; the epoch grows; what asserted is delivered again."""
+    epochs = []
+    for _ in range(3):
+        with broker.client(pages=True) as client:
+            epochs.append(client.hello.epoch)
+            sub = client.subscribe("demo", device="dev0")
+            client.sim_assert("demo", "dev0", 1)
+            assert sub.wait()
+            broker.process.kill()
+            broker.process.wait()
+        start_again(broker)
+    assert epochs == sorted(set(epochs)), epochs
+
+
+# ------------------------------------------------------------------------------------- reload
+
+@test
+def reload(broker):
+    """What is unchanged lives on, what is gone is evicted, what is new is there, a bad file is nothing."""
+    with Configured(CONFIG) as b, b.client() as client, b.client() as raiser:
+        kept = client.subscribe("a", device="dev0", messages=True)
+        gone = client.subscribe("b", messages=True)
+        assert [line.name for line in client.lines()] == ["a", "b"]
+
+        # A comment moves every line's number, and changes none.
+        b.write("# moved\n" + CONFIG.replace("[line b]", "[line c]"))
+        b.hang_up()
+        evicted = client.next_event("evicted")
+        assert evicted.subscription == gone.id and "removed" in evicted.reason.message, evicted
+        assert [line.name for line in client.lines()] == ["a", "c"]
+        raiser.sim_assert("a", "dev0", 1)
+        ask = kept.wait()
+        assert ask, "the line that was not changed has lost its subscriber"
+        raiser.sim_assert("a", "dev0", 1, deassert=True)
+        kept.answer(ask, HANDLED)
+        assert "NOT_FOUND" in refusal(client.ask,
+                                      unsubscribe=pb.Unsubscribe(subscription=gone.id))
+
+        # A mistake is reported, with its place, to who asked and in the log.
+        b.write(CONFIG + "\npolicy = fair\n")
+        text = refusal(raiser.ask, reload=pb.Reload())
+        assert f"{b.path}:" in text and "policy=fair" in text, text
+        assert "policy=fair" in b.said()
+        assert [line.name for line in client.lines()] == ["a", "c"]
+
+        # A changed line is started anew: its subscribers are told.
+        b.write(CONFIG.replace("device = dev1", "device = dev1\npolicy = chain"))
+        raiser.ask(reload=pb.Reload())
+        assert client.next_event("evicted").subscription == kept.id
+        line = client.ask(get_line=pb.GetLine(line="a")).line.line
+        assert line.policy == "chain" and line.subscribers == 0, line
+        assert client.subscribe("a", messages=True)
+
+
+@test
+def reload_in_flight(broker):
+    """T30: a line is removed while its subscriber owes, over and over; nothing is left behind."""
+    without = CONFIG.split("[line b]")[0]
+    with Configured(CONFIG) as b, b.client(pages=True, own_eventfds=True) as client:
+        def turn(**options):
+            sub = client.subscribe("b", **options)
+            client.sim_assert("b", "dev0", 1)
+            assert sub.wait()
+            b.write(without)
+            client.ask(reload=pb.Reload())
+            assert client.next_event("evicted").subscription == sub.id
+            b.write(CONFIG)
+            client.ask(reload=pb.Reload())
+            sub.forget()
+            del client.subs[sub.id]
+
+        for _ in range(3):
+            turn()
+            turn(own_eventfds=True)
+            turn(messages=True)
+        fds, memory = b.fds(), b.memory()
+        for _ in range(10):
+            turn()
+            turn(own_eventfds=True)
+            turn(messages=True)
+        assert b.fds() == fds, f"fds {fds} -> {b.fds()}"
+        assert b.memory() - memory < 256 << 10, b.memory() - memory
+
+
+@test
+def reload_without_a_file(broker):
+    with broker.client() as client:
+        assert "UNSUPPORTED" in refusal(client.ask, reload=pb.Reload())
+
+
+# ------------------------------------------------------------------------------ the manager's side
+
+@test
+def watchdog_notices(broker):
+    with Configured(CONFIG, env={"WATCHDOG_USEC": "200000"}) as b:
+        b.notify.settimeout(5)
+        started = time.monotonic()
+        for _ in range(5):
+            assert b.notice() == "WATCHDOG=1"
+        assert 0.2 < time.monotonic() - started < 2
+
+
+@test
+def a_manager_that_does_not_read(broker):
+    """Its queue fills up; the broker goes on."""
+    with Configured(CONFIG, env={"WATCHDOG_USEC": "2000"}) as b, b.client() as client:
+        ends = time.monotonic() + 1
+        while time.monotonic() < ends:
+            assert client.lines()
+
+
+@test
+def socket_activation(broker):
+    path = os.path.join(broker.directory.name, "activated.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.bind(path)
+        listening.listen()
+        # systemd-socket-activate in three lines: fd 3, and the pid is only known after the fork.
+        program = f'exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec "{PROGRAM}" --sim'
+        with subprocess.Popen(["/bin/sh", "-c", program], stdin=listening,
+                              stderr=subprocess.DEVNULL) as process:
+            try:
+                from client import Client
+                with Client(path) as client:
+                    assert client.lines()[0].name == "demo"
+            finally:
+                process.terminate()
+                assert process.wait(10) == 0
+    assert os.path.exists(path), "the manager's socket is the manager's to remove"
+
+
+# ------------------------------------------------------------------------------------ commands
+
+@test
+def commands(broker):
+    assert run("--version").stdout.startswith("ptirq-broker ")
+    assert "--check-config" in run("--help").stdout
+    for wrong in (["--nonsense"], ["--sim", "--config", "x"], ["extra"]):
+        assert run(*wrong).returncode == 2, wrong
+    with Configured(CONFIG) as b:
+        good = run("--check-config", b.path)
+        assert good.returncode == 0 and good.stdout == "2 lines, nothing wrong\n", good
+        b.write("[line a]\nsource = sin\n")
+        bad = run("--check-config", b.path)
+        assert bad.returncode == 1 and bad.stderr == (
+            f"{b.path}:2: source=sin: not one of sim, uio\n"), bad
+        b.write(CONFIG)
+    missing = run("--config", "/nonexistent/ptirq.conf")
+    assert missing.returncode == 1 and "/nonexistent/ptirq.conf" in missing.stderr, missing
+
+
+@test
+def debug_output(broker):
+    with Configured(CONFIG, env={"PTIRQ_DEBUG": "wire,arb"}) as b, b.client() as client:
+        sub = client.subscribe("a", device="dev0", messages=True)
+        client.sim_assert("a", "dev0", 1)
+        sub.answer(sub.wait(), HANDLED)
+        said = b.said()
+        for words in ("request 1 of kind", "FIRED unit=0", "ASK unit=0", "VERDICT unit=0"):
+            assert words in said, said
+
+
+@test
+def the_limit_of_descriptors_is_raised(broker):
+    soft, hard = resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE)
+    assert soft == hard
+
+
+# ------------------------------------------------------------------------------------- policy
+
+POLICY = """
+[line mine]
+source = sim
+device = dev0
+allow-user = 1000
+
+[line ours]
+source = sim
+device = dev0
+allow-group = 2000
+grant = yes
+
+[line nobodys]
+source = sim
+device = dev0
+"""
+
+
+def as_user(uid, gid, groups, function):
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.setgroups(groups)
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+            function()
+            status = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+@test
+def policy(broker):
+    if os.geteuid() != 0:
+        print("skip: needs root, to be several users")
+        return
+    with Configured(POLICY) as b:
+        os.chmod(b.directory.name, 0o755)
+
+        def can(line):
+            with b.client() as client:
+                try:
+                    client.subscribe(line, messages=True)
+                    return True
+                except Refused as e:
+                    assert e.code == pb.STATUS_DENIED, e
+                    return str(e)
+
+        def first_user():
+            assert can("mine") is True
+            assert f"line nobodys does not allow uid 1000: add allow-user=1000" in can("nobodys")
+            assert can("ours") is not True
+            with b.client() as client:
+                assert not client.hello.administrator
+                assert "DENIED" in refusal(client.sim_assert, "mine", "dev0", 1)
+                assert "DENIED" in refusal(client.ask, release=pb.Release(line="mine"))
+                assert "DENIED" in refusal(client.ask, reload=pb.Reload())
+                assert "grant=yes" in refusal(client.grant, "mine", "dev0")
+                assert "DENIED" in refusal(client.grant, "ours", "dev0")
+                assert "DENIED" in refusal(client.ask, watch=pb.Watch(line="ours"))
+                client.ask(watch=pb.Watch())
+
+        def group():
+            assert can("ours") is True
+            with b.client() as client:
+                client.grant("ours", "dev0").close()
+                assert "DENIED" in refusal(client.grant, "ours", "dev0", kind=pb.GRANT_SIM_PIN)
+
+        as_user(1000, 1000, [], first_user)
+        as_user(1001, 2000, [], group)
+        as_user(1001, 1001, [5, 2000], group)
+        with b.client() as root:
+            assert root.hello.administrator
+            for line in ("mine", "ours", "nobodys"):
+                root.subscribe(line, messages=True)
+
+
+@test
+def the_brokers_own_user_is_an_administrator(broker):
+    if os.geteuid() != 0:
+        print("skip: needs root, to be several users")
+        return
+    directory = broker.directory.name + ".user"
+    os.mkdir(directory)
+    os.chown(directory, 1000, 1000)
+    path = os.path.join(directory, "run", "ptirq", "broker.sock")
+    os.mkdir(os.path.join(directory, "run"))
+    os.chown(os.path.join(directory, "run"), 1000, 1000)
+    os.chmod(BUILD, os.stat(BUILD).st_mode | 0o111)
+    env = {"XDG_RUNTIME_DIR": os.path.join(directory, "run")}
+    process = subprocess.Popen([PROGRAM, "--sim"], env=env, user=1000, group=1000, extra_groups=[],
+                               stderr=subprocess.PIPE, text=True)
+    try:
+        assert path in process.stderr.readline()
+
+        def own():
+            from client import Client
+            with Client(path) as client:
+                assert client.hello.administrator
+                client.subscribe("demo", device="dev0", messages=True)
+                client.sim_assert("demo", "dev0", 1)
+        as_user(1000, 1000, [], own)
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stderr.close()
+        shutil.rmtree(directory)
+
+
+# ------------------------------------------------------------------------------- administrators
+
+@test
+def release(broker):
+    with broker.client(name="victim") as victim, broker.client() as root:
+        sub = victim.subscribe("demo", device="dev0", messages=True)
+        root.ask(release=pb.Release(line="demo"))
+        assert victim.next_event("evicted").subscription == sub.id
+        victim.subscribe("demo", device="dev0", messages=True)  # the client itself may go on
+        root.ask(release=pb.Release(client=victim.hello.client))
+        try:
+            while True:
+                victim._receive(10)
+        except (Closed, ConnectionError):
+            assert "administrator" in victim.evicted.reason.message
+        assert root.ask(get_line=pb.GetLine(line="demo")).line.line.subscribers == 0
+
+
+main(__name__)
