@@ -89,9 +89,12 @@ def an_idle_broker_makes_no_system_call(broker):
         with open(trace) as f:
             calls = f.readlines()
         # What each thread was in already, and was in still when strace left.
-        assert {c.split()[0] for c in calls} == set(threads(broker)), "".join(calls)
-        assert all(re.search(r"<(unfinished|detached) \.\.\.>$", c) for c in calls), "".join(calls)
         device.close()
+    if broker.sanitized():
+        return  # they bring a thread of their own
+    assert {c.split()[0] for c in calls} == set(threads(broker)), calls[:10]
+    busy = [c for c in calls if not re.search(r"<(unfinished|detached) \.\.\.>$", c)]
+    assert not busy, f"{len(busy)} system calls: {busy[:10]}"
 
 
 def threads(broker):
@@ -211,7 +214,7 @@ def reload_in_flight(broker):
             turn(own_eventfds=True)
             turn(messages=True)
         assert b.fds() == fds, f"fds {fds} -> {b.fds()}"
-        assert b.memory() - memory < 256 << 10, b.memory() - memory
+        assert b.grown(memory) < 256 << 10, b.grown(memory)
 
 
 @test

@@ -96,7 +96,12 @@ class Broker:
     def sanitized(self):
         """Sanitizers keep what is freed: its memory says nothing."""
         with open(f"/proc/{self.process.pid}/exe", "rb") as f:
-            return b"__asan_init" in f.read()
+            program = f.read()
+        return b"__asan_init" in program or b"__tsan_init" in program
+
+    def grown(self, before):
+        """By how much its memory has; 0 if that says nothing."""
+        return 0 if self.sanitized() else self.memory() - before
 
     def alive(self):
         return self.process.poll() is None
