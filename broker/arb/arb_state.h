@@ -78,7 +78,8 @@ struct arb_unit {
 	bool demoting;    /* A11: DEMOTE is on its way, or failed and will be tried again */
 	bool no_direct;   /* A11: PROMOTE failed; not tried again before the members change */
 	bool tapped;      /* A11 */
-	uint8_t pad[2];
+	bool unsure; /* MASK failed: the next mask or unmask is written whatever @masked says */
+	uint8_t pad[1];
 
 	uint32_t asked_round[ARB_MAX_SUBS]; /* the round of each one's latest ask; 0: never */
 	uint16_t weight[ARB_MAX_SUBS];      /* A3: share of HANDLED, recency-weighted, of 65,535 */
@@ -95,10 +96,10 @@ struct arb {
 	uint64_t suspects; /* A7: the latest round they were heard in had evidence */
 	uint64_t bound[ARB_MAX_DEVICES];
 
-	uint32_t token;       /* the latest given */
-	uint16_t quiet;       /* devices held by their own mask */
-	uint16_t unquietable; /* QUIET_DEVICE failed: as if it had no mask */
-	uint16_t stuck;       /* UNQUIET_DEVICE failed: quiet though wanted */
+	uint32_t token;  /* the latest given */
+	uint16_t quiet;  /* devices held by their own mask */
+	uint16_t unsure; /* ... or perhaps not: that mask is written again at the next occasion */
+	uint16_t unquietable; /* the latest QUIET_DEVICE failed: as if it had no mask */
 	uint16_t distrusted;  /* A7: their status bits are no longer believed */
 	uint8_t n_subs;
 	uint8_t pad[3];

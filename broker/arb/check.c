@@ -88,11 +88,10 @@ static bool quieted_right(const struct arb *arb, const struct arb_unit *u)
 	FOR_EACH (d, u->devices) {
 		uint16_t bit = device_bit((unsigned int)d);
 		bool wanted = arb_eligible(arb, u) & (arb->unbound | arb->bound[d]);
-		bool can =
-			(arb->config.device_flags[d] & ARB_DEV_MASK) && !(arb->unquietable & bit);
-		bool quiet = arb->quiet & bit;
+		bool mask = arb->config.device_flags[d] & ARB_DEV_MASK;
 
-		if (quiet ? !can || (wanted && !(arb->stuck & bit)) : can && !wanted)
+		if (arb->quiet & bit ? !mask || wanted
+				     : mask && !wanted && !(arb->unquietable & bit))
 			return false;
 	}
 	/* A1: nobody to unmask for, and something that would fire. */

@@ -168,17 +168,22 @@ void arb_reconcile(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 	uint64_t eligible = arb_eligible(arb, u);
 
 	FOR_EACH (d, u->devices) {
+		uint16_t bit = device_bit((unsigned int)d);
 		bool wanted = eligible & (arb->unbound | arb->bound[d]);
-		bool quiet = arb->quiet & device_bit((unsigned int)d);
-		bool can = (arb->config.device_flags[d] & ARB_DEV_MASK) &&
-			   !(arb->unquietable & device_bit((unsigned int)d));
-		uint8_t kind = wanted ? ARB_ACT_UNQUIET_DEVICE : ARB_ACT_QUIET_DEVICE;
+		bool quiet = arb->quiet & bit;
+		bool sure = !(arb->unsure & bit);
 
-		if (!can || wanted != quiet)
+		if (!(arb->config.device_flags[d] & ARB_DEV_MASK)) {
+			arb->unsure &= (uint16_t)~bit;
 			continue;
-		arb->quiet ^= device_bit((unsigned int)d);
-		arb->stuck &= (uint16_t)~device_bit((unsigned int)d);
-		emit(out, (struct arb_action){.kind = kind,
+		}
+		if ((sure && wanted != quiet) || (!wanted && (arb->unquietable & bit)))
+			continue;
+		arb->quiet = (uint16_t)(wanted ? arb->quiet & ~bit : arb->quiet | bit);
+		arb->unsure &= (uint16_t)~bit;
+		arb->unquietable &= (uint16_t)~bit; /* next time it may work */
+		emit(out, (struct arb_action){.kind = wanted ? ARB_ACT_UNQUIET_DEVICE
+							     : ARB_ACT_QUIET_DEVICE,
 					      .unit = unit_index(arb, u),
 					      .device = (uint8_t)d});
 		emit(out, (struct arb_action){.kind = ARB_ACT_REPORT,

@@ -191,8 +191,11 @@ void arb_op_failed(struct arb *arb, const struct arb_event *ev, struct arb_actio
 /* ---- round.c -------------------------------------------------------------------------------------- */
 
 void arb_fired(struct arb *arb, const struct arb_event *ev, struct arb_actions *out);
-/* A2: round n+1. Nobody is asked yet. @devices are known to assert; 0: cannot tell. */
-void arb_open(struct arb *arb, struct arb_unit *u, uint16_t devices);
+/*
+ * A2: round n+1. Nobody is asked yet. @devices are known to assert; 0: cannot tell. @back_to_back:
+ * it follows the last one closely (A3).
+ */
+void arb_open(struct arb *arb, struct arb_unit *u, uint16_t devices, bool back_to_back);
 /* After arb_open(): samples first if @first and the unit can, else asks. */
 void arb_begin(struct arb *arb, struct arb_unit *u, bool first, struct arb_actions *out);
 /* Asks the next of those left, or ends the round; nothing while a verdict or a sample is awaited. */

@@ -44,7 +44,6 @@ void arb_demote(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 void arb_op_done(struct arb *arb, const struct arb_event *ev, struct arb_actions *out)
 {
 	struct arb_unit *u = &arb->units[ev->unit];
-	uint64_t holder = sub_bit(u->holder & 63);
 
 	u->op_token = 0;
 	if (ev->op == ARB_ACT_PROMOTE)
@@ -52,15 +51,15 @@ void arb_op_done(struct arb *arb, const struct arb_event *ev, struct arb_actions
 	u->demoting = false;
 	u->masked = true;
 	if (unit_has(arb, u, ARB_UNIT_EDGE)) {
-		/* A12: it may have fired during the swap. */
+		/* A12: it may have fired during the swap, for whomever. */
 		u->holder = ARB_NO_SUB;
 		arb_settle(arb, u, out);
-		arb_edge(arb, u, arb_eligible(arb, u) & holder, ARB_ASK_MAYBE, out);
+		arb_edge(arb, u, arb_eligible(arb, u), ARB_ASK_MAYBE, out);
 		return;
 	}
 	/* A11: sampled deasserted: unmask; otherwise the holder is asked, who may know of it already. */
 	arb_charge(arb, u, out);
-	arb_open(arb, u, 0);
+	arb_open(arb, u, 0, false);
 	arb_enter(u, ARB_ROUND);
 	arb_begin(arb, u, true, out);
 }

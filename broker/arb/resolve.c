@@ -22,9 +22,8 @@ static void take_unasked(struct arb *arb, struct arb_unit *u, uint8_t sub, struc
 		u->masked = true;
 		u->again = false;
 		arb_charge(arb, u, out);
-		arb_open(arb, u, 0);
+		arb_open(arb, u, 0, false);
 		arb_enter(u, ARB_ROUND);
-		u->burst = 0;
 	}
 	u->candidates |= sub_bit(sub);
 	u->asked |= sub_bit(sub);

@@ -23,7 +23,7 @@ static uint64_t spare_guests(const struct arb *arb, const struct arb_unit *u, ui
 	return u->candidates & ~guests ? u->candidates & ~guests : u->candidates;
 }
 
-void arb_open(struct arb *arb, struct arb_unit *u, uint16_t devices)
+void arb_open(struct arb *arb, struct arb_unit *u, uint16_t devices, bool back_to_back)
 {
 	uint16_t asserting = arb_trusted(arb, u, devices);
 
@@ -33,9 +33,16 @@ void arb_open(struct arb *arb, struct arb_unit *u, uint16_t devices)
 	if (u->candidates & arb->guests)
 		u->candidates = spare_guests(arb, u, asserting);
 	u->left = arb->config.round_deadline;
-	u->policy = arb->config.policy;
 	u->asserted = 0;
 	arb_see_status(arb, u, devices, 0);
+
+	/* A3: fairness counts rounds that follow each other; every fair_rounds-th asks everybody. */
+	u->policy = arb->config.policy;
+	u->burst = back_to_back ? (uint8_t)(u->burst + 1) : 0;
+	if (u->burst >= arb->config.fair_rounds) {
+		u->burst = 0;
+		u->policy = ARB_BROADCAST;
+	}
 	/* A3: only learned lets itself be told where to begin. */
 	u->hint = u->policy == ARB_LEARNED ? (devices & u->devices & ~arb->distrusted) : 0;
 }
@@ -64,6 +71,7 @@ void arb_fired(struct arb *arb, const struct arb_event *ev, struct arb_actions *
 		return;
 	}
 	u->masked = true;
+	u->unsure = false;
 	if (u->state == ARB_DIRECT) {
 		/* A11: it fired here before the swap, or instead of there: the round is to come. */
 		arb_demote(arb, u, out);
@@ -73,16 +81,8 @@ void arb_fired(struct arb *arb, const struct arb_event *ev, struct arb_actions *
 		return; /* FAULT: the demotion is tried again, and samples */
 	u->again = false;
 	arb_charge(arb, u, out);
-	arb_open(arb, u, ev->attribution);
+	arb_open(arb, u, ev->attribution, back_to_back);
 	arb_enter(u, ARB_ROUND);
-
-	/* A3: fairness counts rounds that follow each other; every fair_rounds-th asks everybody. */
-	u->burst = back_to_back ? (uint8_t)(u->burst + 1) : 0;
-	if (u->burst >= arb->config.fair_rounds) {
-		u->burst = 0;
-		u->policy = ARB_BROADCAST;
-		u->hint = 0;
-	}
 	/* A11: its takers may have served it already. */
 	arb_begin(arb, u, unit_has(arb, u, ARB_UNIT_NOTIFY), out);
 }

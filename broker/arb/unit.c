@@ -40,9 +40,10 @@ void arb_disarm(struct arb *arb, struct arb_unit *u, enum arb_timer timer, uint3
 
 static void set_mask(struct arb *arb, struct arb_unit *u, bool masked, struct arb_actions *out)
 {
-	if (u->masked == masked)
+	if (u->masked == masked && !u->unsure)
 		return;
 	u->masked = masked;
+	u->unsure = false;
 	emit(out, (struct arb_action){.kind = masked ? ARB_ACT_MASK : ARB_ACT_UNMASK,
 				      .unit = unit_index(arb, u)});
 }
@@ -60,8 +61,8 @@ void arb_settle(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
 	assert(!u->open);
 	arb_disarm(arb, u, ARB_TIMER_STATE, &u->state_token, out);
-	/* A1: what could not be unquieted is tried again; everything else is as it should be. */
-	if (arb->stuck & u->devices)
+	/* A1: a device's mask that could not be written is tried again; the others are as they should be. */
+	if (arb->unsure & u->devices)
 		arb_reconcile(arb, u, out);
 
 	if (!u->bucket) {
@@ -230,10 +231,15 @@ void arb_state_timer(struct arb *arb, struct arb_unit *u, struct arb_actions *ou
 			arb_settle(arb, u, out);
 			return;
 		}
-		arb_open(arb, u, 0);
+		arb_open(arb, u, 0, true);
 		arb_begin(arb, u, true, out);
 	} else if (u->state == ARB_IDLE || u->state == ARB_DIRECT) {
 		arb_reconcile(arb, u, out); /* A1: a device that could not be unquieted */
+	} else if (u->state == ARB_UNCLAIMED) {
+		/* A1: one that could not be quieted: the unit need not be masked if it can. */
+		arb->unquietable &= (uint16_t)~u->devices;
+		arb_reconcile(arb, u, out);
+		arb_settle(arb, u, out);
 	} else if (u->state == ARB_FAULT && u->demoting) {
 		/* A11: the source still has it on the direct path. */
 		u->demoting = false;
@@ -295,7 +301,9 @@ void arb_op_failed(struct arb *arb, const struct arb_event *ev, struct arb_actio
 		else
 			fail(arb, u, ev, out);
 	} else if (ev->op == ARB_ACT_MASK) {
+		/* It may have fired, and been masked by the source, before we heard of this. */
 		u->masked = false;
+		u->unsure = true;
 		fail(arb, u, ev, out);
 	} else if (ev->op == ARB_ACT_SAMPLE_LEVEL) {
 		/* A4: a level that cannot be read is unknown. */
@@ -307,13 +315,15 @@ void arb_op_failed(struct arb *arb, const struct arb_event *ev, struct arb_actio
 		/* A8, A10: as if it had no mask. */
 		arb->quiet &= (uint16_t)~bit;
 		arb->unquietable |= bit;
+		arb->unsure |= bit;
 		report_fault(ev, out);
-		if (u->state == ARB_UNCLAIMED)
+		if (u->state == ARB_UNCLAIMED) {
 			arb_settle(arb, u, out);
+			retry_later(arb, u, out);
+		}
 	} else if (ev->op == ARB_ACT_UNQUIET_DEVICE) {
 		/* A1: the others of the unit go on; tried again at the end of a round, or by and by. */
-		arb->quiet |= bit;
-		arb->stuck |= bit;
+		arb->unsure |= bit;
 		report_fault(ev, out);
 		if (u->state == ARB_IDLE || u->state == ARB_DIRECT)
 			retry_later(arb, u, out);
@@ -346,21 +356,17 @@ static void forget(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 	u->again = false;
 	u->no_direct = false;
 	u->masked = true;
+	u->unsure = false;
 	arb->quiet &= (uint16_t)~u->devices;
 	arb->unquietable &= (uint16_t)~u->devices;
-	arb->stuck &= (uint16_t)~u->devices;
+	arb->unsure |= u->devices; /* A14: nothing is known about the hardware */
 	arb->distrusted &= (uint16_t)~u->devices;
 }
 
-/* A14: nothing is known about the hardware: every mask is written, whichever way it is. */
+/* A14: every mask is written, whichever way it is. */
 static void start(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
 	report(out, ARB_REP_BACK, unit_index(arb, u), 0, u->round);
-	FOR_EACH (d, u->devices) {
-		if ((arb->config.device_flags[d] & ARB_DEV_MASK) &&
-		    (arb_eligible(arb, u) & (arb->unbound | arb->bound[d])))
-			arb->quiet |= device_bit(d);
-	}
 	arb_reconcile(arb, u, out);
 	arb_settle(arb, u, out);
 	if (unit_has(arb, u, ARB_UNIT_EDGE))
@@ -371,6 +377,7 @@ void arb_unit_up(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
 	u->bucket = arb->config.storm_burst;
 	u->guest_asks = arb->config.guest_budget;
+	arb->unsure |= u->devices;
 	start(arb, u, out);
 }
 

@@ -215,7 +215,7 @@ static int op_failed(const struct arb *arb, const struct arb_event *ev)
 		pending = u->state != ARB_ABSENT && arb_device_quiet(arb, ev->device);
 	else if (ev->op == ARB_ACT_UNQUIET_DEVICE)
 		pending = u->state != ARB_ABSENT && !arb_device_quiet(arb, ev->device) &&
-			  !(arb->unquietable & device_bit(ev->device));
+			  !(arb->unsure & device_bit(ev->device));
 	else if (ev->op == ARB_ACT_PROMOTE)
 		pending = awaited && !u->demoting;
 	else if (ev->op == ARB_ACT_DEMOTE)
