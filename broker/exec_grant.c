@@ -88,6 +88,8 @@ static void on_done(void *user, int error, const char *problem, const struct sou
 		session_status(session, grant->id, code_of(error), problem);
 	else if (session)
 		send_grant(grant, session, granted);
+	if (session)
+		session_resume(session);
 	for (uint32_t i = 0; error == 0 && i < granted->n; i++)
 		if (granted->region[i].owned)
 			close(granted->region[i].fd);
@@ -113,6 +115,7 @@ void grant_ask(struct line *line, struct session *session, uint64_t id, uint8_t 
 		.kind = kind,
 	};
 	line->grants = grant;
+	session_pause(session);
 	line->source->ops->grant(line->source, device, kind, on_done, grant);
 }
 
@@ -124,8 +127,10 @@ void grant_cancel_all(struct line *line)
 		struct session *session = find_session(line->exec, grant->client);
 
 		line->grants = grant->next;
-		if (session)
+		if (session) {
 			session_status(session, grant->id, WIRE_GONE, "the line is being closed");
+			session_resume(session);
+		}
 		free(grant);
 	}
 }

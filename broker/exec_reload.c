@@ -91,15 +91,14 @@ struct reload_wait {
 	uint64_t id;
 };
 
-static void answer(struct exec *exec, struct reload_wait *waits, enum wire_code code,
-		   const char *text)
+static void answer(struct reload_wait *waits, enum wire_code code, const char *text)
 {
 	struct reload_wait *wait;
 
-	(void)exec;
 	while ((wait = waits)) {
 		waits = wait->next;
 		session_status(wait->session, wait->id, code, text);
+		session_resume(wait->session);
 		free(wait);
 	}
 }
@@ -136,7 +135,7 @@ static void on_config(void *user, const struct opener_reply *reply, int fd)
 	if (error)
 		log_error(NULL, "the configuration stays as it was: %s",
 			  reply->error ? reply->text : strerror(-error));
-	answer(exec, waits, error ? WIRE_INVALID : WIRE_OK,
+	answer(waits, error ? WIRE_INVALID : WIRE_OK,
 	       !error         ? ""
 	       : reply->error ? reply->text
 			      : strerror(-error));
@@ -176,6 +175,7 @@ void exec_reload(struct exec *exec, struct session *session, uint64_t id)
 		}
 		*wait = (struct reload_wait){exec->reload_waits, session, id};
 		exec->reload_waits = wait;
+		session_pause(session);
 	}
 	/* The file may have changed after it was read. */
 	exec->reload_again = exec->reloading;

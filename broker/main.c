@@ -3,8 +3,10 @@
  * ptirq-broker: the order in which things start and end. Owns nothing that outlives main().
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +158,22 @@ static void raise_nofile(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/*
+ * A closed stderr would be the number of the next socket, and a client would get the log. Nobody reading
+ * it is no reason to die.
+ */
+static void secure_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	signal(SIGPIPE, SIG_IGN);
 }
 
 /* What is asked for and refused is said, and is no reason not to serve. */
@@ -366,6 +384,7 @@ int main(int argc, char **argv)
 		return r;
 	if (options.check)
 		return check_config(&options);
+	secure_stdio();
 	raise_nofile();
 	log_init();
 	systemd_notify_open();

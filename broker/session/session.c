@@ -33,7 +33,10 @@ static void on_socket(uv_poll_t *handle, int status, int events);
 static void watch_socket(struct session *session, bool writable)
 {
 	session->writable = writable;
-	uv_poll_start(&session->socket_poll, UV_READABLE | (writable ? UV_WRITABLE : 0), on_socket);
+	uv_poll_start(&session->socket_poll,
+		      (session->paused ? UV_DISCONNECT : UV_READABLE) |
+			      (writable ? UV_WRITABLE : 0),
+		      on_socket);
 }
 
 static void on_retry(uv_timer_t *timer);
@@ -134,6 +137,20 @@ void session_event(struct session *session, const struct wire_event *event)
 	session_event_fds(session, event, NULL, 0);
 }
 
+void session_pause(struct session *session)
+{
+	session->paused = true;
+	if (!session->ended)
+		watch_socket(session, session->writable);
+}
+
+void session_resume(struct session *session)
+{
+	session->paused = false;
+	if (!session->ended)
+		watch_socket(session, session->writable);
+}
+
 bool session_congested(const struct session *session)
 {
 	return session->output.bytes > LIMIT_OUTPUT / 2;
@@ -178,8 +195,13 @@ static void on_socket(uv_poll_t *handle, int status, int events)
 		return;
 	if (events & UV_WRITABLE)
 		output_wait(session, output_flush(&session->output, session->sock));
-	if (session->ended || !(events & UV_READABLE || status < 0) || !session->all->budget)
+	if (session->ended || !(events & ~UV_WRITABLE || status < 0) || !session->all->budget)
 		return;
+	/* Paused, and the client has gone: its requests are void with it. */
+	if (session->paused) {
+		session_end(session, WIRE_OK, "closed");
+		return;
+	}
 	session->all->budget--;
 	size = channel_recv(session->sock, buf);
 	if (size == -EAGAIN)
@@ -188,7 +210,6 @@ static void on_socket(uv_poll_t *handle, int status, int events)
 		on_message(session, buf, size);
 		return;
 	}
-	session->left = true;
 	if (size == -EBADMSG)
 		session_end(session, WIRE_INVALID,
 			    "a packet must be 1 to 4096 bytes and carry no file descriptors");

@@ -61,9 +61,9 @@ struct session {
 	char name[LIMIT_NAME];
 	bool greeted;
 	bool ended;
-	bool left; /* ended by the client itself */
 	bool acks_pending;
 	bool writable;          /* its socket is watched for room, too */
+	bool paused;            /* its next request is not read before the last one is answered */
 	uint8_t handles;        /* open ones of libuv's */
 	uint32_t features;      /* enum wire_feature */
 	uint64_t blocked_since; /* ms; 0: its output flows */
@@ -113,6 +113,13 @@ void session_status(struct session *session, uint64_t id, enum wire_code code, c
 void session_event(struct session *session, const struct wire_event *event);
 /* The client is slow: what can be dropped should be. */
 bool session_congested(const struct session *session);
+
+/*
+ * Replies come in the order of requests: while one is answered later, no other is taken. So a client has
+ * at most one of them on its way, too.
+ */
+void session_pause(struct session *session);
+void session_resume(struct session *session);
 
 /* ---- slots --------------------------------------------------------------------------------------- */
 

@@ -301,6 +301,65 @@ def the_limit_of_descriptors_is_raised(broker):
     assert soft == hard
 
 
+@test
+def without_standard_streams(broker):
+    """The first client does not become the log."""
+    path = os.path.join(broker.directory.name, "bare.sock")
+    program = f'exec <&- >&- 2>&-; exec "{PROGRAM}" --sim --socket {path}'
+    with subprocess.Popen(["/bin/sh", "-c", program]) as process:
+        try:
+            from client import Client
+            while not os.path.exists(path):
+                assert process.poll() is None
+                time.sleep(0.002)
+            with Client(path) as client:
+                assert "NOT_FOUND" in refusal(client.subscribe, "none")
+                client.grant("demo", "dev0").close()  # this is logged
+                assert client.lines()
+            links = {os.readlink(f"/proc/{process.pid}/fd/{n}") for n in range(3)}
+            assert links == {"/dev/null"}, links
+        finally:
+            process.terminate()
+            assert process.wait(10) == 0
+
+
+@test
+def with_nobody_reading_the_log(broker):
+    path = os.path.join(broker.directory.name, "piped.sock")
+    read, write = os.pipe()
+    with subprocess.Popen([PROGRAM, "--sim", "--socket", path], stderr=write) as process:
+        os.close(write)
+        try:
+            assert b"listening" in os.read(read, 4096)
+            os.close(read)
+            from client import Client
+            with Client(path) as client:
+                for _ in range(3):
+                    client.grant("demo", "dev0").close()
+                assert client.lines()
+        finally:
+            process.terminate()
+            assert process.wait(10) == 0
+
+
+@test
+def requests_sent_at_once(broker):
+    """Replies come in their order, also if one has to wait for another process."""
+    with Configured(CONFIG) as b, b.client() as client:
+        numbers = []
+        for _ in range(5):
+            numbers.append(client.send(reload=pb.Reload()))
+            numbers.append(client.send(list_lines=pb.ListLines()))
+        for number in numbers:
+            reply, _ = client.reply_to(number)
+            assert reply.status.code == pb.STATUS_OK
+        # And who does not wait for the answer is no problem either.
+        for _ in range(20):
+            with b.client() as hasty:
+                hasty.send(reload=pb.Reload())
+        assert client.lines()
+
+
 # ------------------------------------------------------------------------------------- policy
 
 POLICY = """
