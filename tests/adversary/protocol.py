@@ -86,13 +86,19 @@ def field(number, payload):
 def t03_fd_bombs(broker):
     """More descriptors than there is room for, on packets empty, too large and of the right size."""
     with open("/dev/null", "rb") as null, busy_neighbour(broker), flat_memory(broker):
-        before = broker.fds()
+        before, sent = broker.fds(), 0
         bomb = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [null.fileno()] * 253))]
         for n in range(MANY):
             with broker.raw() as sock:
-                sock.sendmsg([b"x" * (0, 4097, 1)[n % 3]], bomb)
-                if n % 1000 == 0:
-                    assert last_words(sock).code == pb.STATUS_INVALID
+                # Who is not root may have too many in flight, or too many connections.
+                try:
+                    sock.sendmsg([b"x" * (0, 4097, 1)[n % 3]], bomb)
+                except OSError:
+                    continue
+                sent += 1
+                if sent % 1000 == 1:
+                    assert last_words(sock).code in (pb.STATUS_INVALID, pb.STATUS_LIMIT)
+        assert sent > MANY // 10, sent
         until(lambda: broker.fds() == before, f"fds {before} -> {broker.fds()}")
 
 
@@ -127,7 +133,7 @@ def t10_amplification(broker):
         for n in range(MANY // 10):
             bomb = bombs[n % len(bombs)]
             assert len(bomb) <= 4096
-            with broker.raw() as sock:
+            with broker.raw() as sock, contextlib.suppress(BrokenPipeError):
                 sock.send(bomb)
                 if n % 100 < len(bombs):
                     sock.shutdown(socket.SHUT_WR)
