@@ -5,8 +5,7 @@
  *	demo-driver LINE DEVICE LOG
  *
  * It knows nothing of the other drivers, the generator or the demo. SIGUSR1 makes it hang, as a driver
- * with a bug would: no answer to anything. SIGUSR2 ends that. SIGTERM ends it when nothing is left to
- * serve. The log has a line "NANOSECONDS BIT" for each bit served, CLOCK_MONOTONIC.
+ * with a bug would: no answer to anything. SIGUSR2 ends that, SIGTERM ends it. The log has a line "NANOSECONDS BIT" for each bit served, CLOCK_MONOTONIC.
  */
 #include <err.h>
 #include <errno.h>
@@ -94,11 +93,15 @@ int main(int argc, char **argv)
 	log = fopen(argv[3], "w");
 	if (!log)
 		err(1, "%s", argv[3]);
+	setvbuf(log, NULL, _IOLBF, 0); /* whoever compares logs may look at any time */
 	options.device = argv[2];
 	if (ptirq_open(&ptirq, NULL) < 0 ||
 	    ptirq_map_device(ptirq, argv[1], argv[2], 0, &map) < 0 ||
 	    ptirq_subscribe(ptirq, argv[1], &options, &sub) < 0)
 		errx(1, "%s", ptirq_error(ptirq));
+
+	puts("ready");
+	fflush(stdout);
 
 	/* The same loop serves a hanging driver's come-back: the ask it slept through is still there. */
 	while (!quit) {

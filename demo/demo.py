@@ -1,0 +1,326 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The demo: one level-triggered line, three drivers, one of which goes silent half-way.
+
+Starts a broker on a software line, three drivers and a generator that plays the devices, each a
+process of its own, and shows what happens. The summary is made from the generator's own log and the
+drivers' own logs; what the broker counts decides nothing.
+
+    demo.py --build DIR [--json] [--seconds N]
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+LINE = "demo"
+RATE = 600  # interrupts a second, over all devices
+DRIVERS = (("alice", "dev0"), ("bob", "dev1"), ("carol", "dev2"))
+SILENT = "carol"
+READY_S = 10  # for anything to start or to end
+RED, GREEN, DIM, BOLD, PLAIN = "\033[31m", "\033[32m", "\033[2m", "\033[1m", "\033[0m"
+
+
+class Demo:
+    """The processes, in the order in which they start; ends them all, whatever happens."""
+
+    def __init__(self, build):
+        self.build = pathlib.Path(build)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="ptirq-demo-"))
+        self.environment = dict(os.environ, PTIRQ_SOCKET=str(self.dir / "socket"))
+        self.processes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(READY_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+        shutil.rmtree(self.dir)
+
+    def start(self, program, *arguments, name=None, **options):
+        path = self.build / program
+        process = subprocess.Popen([name or path.name, *arguments], executable=path,
+                                   env=self.environment, text=True, **options)
+        self.processes.append(process)
+        return process
+
+    def start_broker(self):
+        """Returns when it says that it is ready, as it would say to systemd."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(str(self.dir / "notify"))
+            notify.settimeout(READY_S)
+            self.environment["NOTIFY_SOCKET"] = str(self.dir / "notify")
+            broker = self.start("broker/ptirq-broker", "--sim", stderr=open(self.dir / "broker.log", "w"))
+            del self.environment["NOTIFY_SOCKET"]
+            while b"READY=1" not in notify.recv(4096):
+                pass
+        return broker
+
+    def start_driver(self, name, device):
+        """Returns when it is subscribed."""
+        driver = self.start("demo/demo-driver", LINE, device, str(self.dir / name), name=name,
+                            stdout=subprocess.PIPE)
+        if driver.stdout.readline() != "ready\n":
+            sys.exit(f"demo: {name} did not start")
+        return driver
+
+    def ctl(self, *arguments):
+        out = subprocess.run([self.build / "ctl/ptirqctl", "--json", *arguments], check=True,
+                             env=self.environment, stdout=subprocess.PIPE, text=True).stdout
+        return json.loads(out)
+
+
+# ---- the logs ------------------------------------------------------------------------------------
+
+def read_asserted(path):
+    """The generator's log: (device, bit) -> times at which it was raised, in ns."""
+    raised = collections.defaultdict(list)
+    for row in path.read_text().splitlines():
+        at, device, bit = row.split()
+        raised[device, int(bit)].append(int(at))
+    return raised
+
+
+def read_served(path):
+    """A driver's log: bit -> times at which it was served, in ns."""
+    served = collections.defaultdict(list)
+    for row in path.read_text().splitlines():
+        at, bit = row.split()
+        served[int(bit)].append(int(at))
+    return served
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0
+
+
+def compare(directory):
+    """A bit is raised only when it was seen to be 0: the n-th raise is the n-th service."""
+    raised = read_asserted(directory / "generator")
+    rows = {}
+    for name, device in DRIVERS:
+        served = read_served(directory / name)
+        row = rows[name] = {"asserted": 0, "served": 0, "missing": 0, "surplus": 0, "took": []}
+        for bit in set(served) | {b for d, b in raised if d == device}:
+            up, done = raised[device, bit], served[bit]
+            row["asserted"] += len(up)
+            row["served"] += len(done)
+            row["missing"] += max(0, len(up) - len(done))
+            row["surplus"] += max(0, len(done) - len(up))
+            row["took"] += [b - a for a, b in zip(up, done)]
+    return rows
+
+
+# ---- what is to be seen --------------------------------------------------------------------------
+
+def micros(ns):
+    return f"{ns / 1e6:.1f} ms" if ns >= 1e6 else f"{ns / 1e3:.0f} us"
+
+
+class View:
+    """A picture that is drawn over and over on a terminal; plain lines anywhere else."""
+
+    def __init__(self, seconds):
+        self.live = sys.stdout.isatty()
+        self.seconds = seconds
+        self.begin = time.monotonic()
+        self.notes = collections.deque(maxlen=6)
+        self.rounds = collections.OrderedDict()
+        self.handled = {}
+        self.printed = 0
+        if self.live:
+            sys.stdout.write("\033[?25l\033[2J")
+
+    def now(self):
+        return time.monotonic() - self.begin
+
+    def note(self, text):
+        line = f"{self.now():6.2f} s  {text}"
+        self.notes.append(line)
+        if not self.live:
+            print(line, flush=True)
+
+    def record(self, record):
+        """One thing that the broker did; a round's are put together into one row."""
+        what, key = record["what"], (record["unit"], record["round"])
+        text = {"fired": "fired", "resolved": "unmasked", "ask": f"asks {record['client']}"}.get(what)
+        if what == "verdict":
+            text = f"{record['client']}: {record['detail']} after {micros(record['took_ns'])}"
+        elif what == "timeout":
+            text = f"{record['client']} TIMED OUT"
+        if text:
+            self.rounds.setdefault(key, []).append(text)
+            self.rounds.move_to_end(key)
+            while len(self.rounds) > 6:
+                self.rounds.popitem(last=False)
+
+    def draw(self, subscribers, devices, silent):
+        now = self.now()
+        rows = [f"{BOLD}ptirq{PLAIN}   line {LINE}: one level-triggered wire, {len(DRIVERS)} devices, "
+                f"{len(DRIVERS)} drivers {now:15.1f} of {self.seconds} s", "",
+                f"{DIM}driver   device   interrupts  rate/s      p50      p99  timeouts  now{PLAIN}"]
+        for name, device in DRIVERS:
+            row = subscribers[name]
+            before, at = self.handled.get(name, (0, self.begin))
+            self.handled[name] = row["handled"], time.monotonic()
+            rate = (row["handled"] - before) / max(time.monotonic() - at, 1e-3)
+            state = f"{GREEN}answers{PLAIN}"
+            if devices[device]["held"]:
+                state = f"{RED}silent: timed out, {device} is held quiet{PLAIN}"
+            elif name == silent:
+                state = f"{RED}silent{PLAIN}"
+            rows.append(f"{name:8} {device:8} {row['handled']:10,} {rate:7.0f} "
+                        f"{micros(row['response']['p50_ns']):>8} {micros(row['response']['p99_ns']):>8} "
+                        f"{row['timeouts']:9}  {state}")
+        rows += ["", f"{DIM}the latest rounds: who is asked, who answers{PLAIN}"]
+        rows += [f"  dev{unit} round {number:<6} {' -> '.join(steps)}"
+                 for (unit, number), steps in self.rounds.items()]
+        rows += [""] * (13 - len(rows)) + [f"{DIM}what happened{PLAIN}"]
+        rows += [f"  {note}" for note in self.notes]
+        sys.stdout.write("\033[H" + "".join(f"{row}\033[K\n" for row in rows) + "\033[J")
+        sys.stdout.flush()
+
+    def line(self, subscribers):
+        parts = [f"{name} {subscribers[name]['handled']:,} served, {subscribers[name]['timeouts']} timeouts"
+                 for name, _ in DRIVERS]
+        print(f"{self.now():6.2f} s  {'; '.join(parts)}", flush=True)
+
+    def close(self):
+        if self.live:
+            sys.stdout.write("\033[?25h\n")
+
+
+# ---- the story -----------------------------------------------------------------------------------
+
+def tell(demo, view, drivers, generator, watch, seconds):
+    """Until the generator has ended: draw, and let one driver hang for the middle third."""
+    steps = [(seconds / 3, "hang"), (seconds * 2 / 3, "return")]
+    silent, held, next_line = None, False, 5.0
+    with selectors.DefaultSelector() as selector:
+        selector.register(watch.stdout, selectors.EVENT_READ)
+        while generator.poll() is None:
+            if selector.select(0.1):
+                for _ in range(40):  # then draw, however many more there are
+                    view.record(json.loads(watch.stdout.readline()))
+                    if not selector.select(0):
+                        break
+            if steps and view.now() >= steps[0][0]:
+                step = steps.pop(0)[1]
+                silent = SILENT if step == "hang" else None
+                drivers[SILENT].send_signal(signal.SIGUSR1 if silent else signal.SIGUSR2)
+                view.note(f"{SILENT} " + ("hangs: no answer to anything from now on" if silent
+                                          else "is back, and serves what was held for it"))
+            subscribers = {row["client"]: row for row in demo.ctl("stats", LINE)["subscribers"]}
+            devices = {row["name"]: row for row in demo.ctl("show", LINE)["devices"]}
+            if any(device["held"] for device in devices.values()) != held:
+                held = not held
+                view.note(f"the broker has stopped waiting for {SILENT}: its device is quiet, the "
+                          "others go on" if held else f"{SILENT}'s device is free again")
+            if view.live:
+                view.draw(subscribers, devices, silent)
+            elif view.now() >= next_line:
+                next_line += 5
+                view.line(subscribers)
+
+
+def run(arguments):
+    with Demo(arguments.build) as demo:
+        demo.start_broker()
+        drivers = {name: demo.start_driver(name, device) for name, device in DRIVERS}
+        watch = demo.start("ctl/ptirqctl", "--json", "watch", LINE, stdout=subprocess.PIPE)
+        view = View(arguments.seconds) if not arguments.json else Silent(arguments.seconds)
+        view.note("three drivers share the line; a generator asserts their devices at random")
+        generator = demo.start("ctl/ptirqctl", "sim", "run", LINE, "--rate", str(RATE), "--count",
+                               str(RATE * arguments.seconds), "--log", str(demo.dir / "generator"),
+                               stdout=subprocess.DEVNULL)
+        try:
+            tell(demo, view, drivers, generator, watch, arguments.seconds)
+        finally:
+            view.close()
+        return summary(demo, drivers)
+
+
+class Silent(View):
+    """For --json: nothing is shown."""
+
+    def __init__(self, seconds):
+        super().__init__(seconds)
+        self.live = False
+
+    def note(self, text):
+        pass
+
+    def line(self, subscribers):
+        pass
+
+
+def summary(demo, drivers):
+    """What was held is served first, for as long as it takes but no longer than READY_S."""
+    deadline = time.monotonic() + READY_S
+    while any(row["missing"] for row in compare(demo.dir).values()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    stats = demo.ctl("stats", LINE)
+    subscribers = {row["client"]: row for row in stats["subscribers"]}
+    held = {row["name"] for row in demo.ctl("show", LINE)["devices"] if row["held"]}
+    for driver in drivers.values():
+        driver.terminate()
+        driver.wait(READY_S)
+    rows = compare(demo.dir)
+    missing = {device: rows[name]["missing"] for name, device in DRIVERS}
+    return {
+        "schema": "ptirq.demo.v1",
+        "asserted": sum(row["asserted"] for row in rows.values()),
+        "served": sum(row["served"] for row in rows.values()),
+        "lost": sum(n for device, n in missing.items() if device not in held)
+        + sum(row["surplus"] for row in rows.values()),
+        "held": sum(n for device, n in missing.items() if device in held),
+        "max_masked_us": max(row["max_masked_ns"] for row in stats["units"]) // 1000,
+        "throttled_us": sum(row["throttled_ns"] for row in stats["units"]) // 1000,
+        "drivers": [{"name": name, "handled": rows[name]["served"],
+                     "timeouts": subscribers[name]["timeouts"],
+                     "p50_us": percentile(rows[name]["took"], 0.5) // 1000,
+                     "p99_us": percentile(rows[name]["took"], 0.99) // 1000}
+                    for name, _ in DRIVERS],
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description="three drivers share one line, one goes silent")
+    parser.add_argument("--build", required=True, help="the build directory")
+    parser.add_argument("--json", action="store_true", help="only the summary, as ptirq.demo.v1")
+    parser.add_argument("--seconds", type=int, default=20)
+    arguments = parser.parse_args()
+    result = run(arguments)
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+    else:
+        print(f"\nfrom the generator's log and the drivers' own logs:\n"
+              f"  asserted {result['asserted']:,}   served {result['served']:,}   "
+              f"lost {result['lost']}   held {result['held']}")
+        for row in result["drivers"]:
+            print(f"  {row['name']:8} served {row['handled']:6,}   timeouts {row['timeouts']}   "
+                  f"assert to service: p50 {row['p50_us']} us, p99 {row['p99_us']:,} us")
+        print(f"  longest masked {result['max_masked_us']:,} us, throttled {result['throttled_us']:,} us")
+    good = result["lost"] == 0 and result["held"] == 0 and result["asserted"] == result["served"] > 0
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
