@@ -83,7 +83,7 @@ static void await_ready(int fd, const char *broker)
 void bench_broker_start(struct bench_broker *broker, const struct bench_options *options,
 			const char *config)
 {
-	char conf[64], notify[64];
+	char conf[64], notify[64], log[64];
 	int fd;
 
 	strcpy(broker->dir, "/tmp/ptirq-bench-XXXXXX");
@@ -92,6 +92,7 @@ void bench_broker_start(struct bench_broker *broker, const struct bench_options 
 	snprintf(broker->socket, sizeof(broker->socket), "%s/socket", broker->dir);
 	snprintf(conf, sizeof(conf), "%s/ptirq.conf", broker->dir);
 	snprintf(notify, sizeof(notify), "%s/notify", broker->dir);
+	snprintf(log, sizeof(log), "%s/log", broker->dir);
 	write_config(broker, config);
 	fd = notify_socket(notify);
 
@@ -102,6 +103,8 @@ void bench_broker_start(struct bench_broker *broker, const struct bench_options 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		setenv("NOTIFY_SOCKET", notify, 1);
 		bench_pin(options, BENCH_PRIO_BROKER);
+		if (!freopen(log, "w", stderr))
+			err(1, "%s", log);
 		execl(options->broker, options->broker, "--config", conf, (char *)NULL);
 		err(1, "%s", options->broker);
 	}
@@ -111,7 +114,7 @@ void bench_broker_start(struct bench_broker *broker, const struct bench_options 
 
 void bench_broker_stop(struct bench_broker *broker)
 {
-	static const char *const files[] = {"ptirq.conf", "socket", "notify"};
+	static const char *const files[] = {"ptirq.conf", "socket", "notify", "log"};
 	char path[64];
 
 	kill(broker->pid, SIGTERM);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Owns the wheel, the one uv_timer that turns it and the one timerfd. Must not know what a timer is for.
+ * Owns the wheel and the one timerfd behind it and the precise timers. Must not know what a timer is for.
+ *
+ * No uv_timer: with one armed, libuv gives every epoll_wait() a time-out, and the kernel sets and cancels
+ * a timer of its own at each sleep, which costs more than the interrupt's whole arbitration.
  */
 #include "broker/timers.h"
 
@@ -32,25 +35,10 @@ static void unlink_timer(struct timer *timer)
 
 /* ---- the wheel ----------------------------------------------------------------------------------- */
 
-static void on_coarse(uv_timer_t *handle);
-
 /* Rounded up: the tick after the one that @due falls into is never early. */
 static uint64_t tick_of(uint64_t due)
 {
 	return due / TICK_NS + 1;
-}
-
-static void wake_at(struct timers *timers, uint64_t tick)
-{
-	uint64_t now = timers->now(timers->user);
-	uint64_t at = tick * TICK_NS;
-
-	if (timers->coarse_armed && timers->coarse_armed <= tick)
-		return;
-	timers->coarse_armed = tick;
-	/* libuv counts from its own idea of now, which may be a batch old. */
-	uv_update_time(timers->loop);
-	uv_timer_start(&timers->coarse, on_coarse, at > now ? (at - now) / TICK_NS + 1 : 0, 0);
 }
 
 static void wheel_insert(struct timers *timers, struct timer *timer)
@@ -58,8 +46,8 @@ static void wheel_insert(struct timers *timers, struct timer *timer)
 	uint64_t tick = tick_of(timer->due);
 	uint32_t slot;
 
-	/* With no alarm set the wheel is empty, and has stood still for as long as it was. */
-	if (!timers->coarse_armed)
+	/* An empty wheel has stood still for as long as it was empty. */
+	if (!timers->next_tick)
 		timers->ticked = timers->now(timers->user) / TICK_NS;
 	/* Further than one turn: the last slot of this turn, from where it goes on. */
 	if (tick >= timers->ticked + TIMERS_SLOTS)
@@ -70,11 +58,12 @@ static void wheel_insert(struct timers *timers, struct timer *timer)
 	timer->tick = tick;
 	link_in(&timers->slot[slot], timer);
 	timers->used[slot / 64] |= UINT64_C(1) << slot % 64;
-	wake_at(timers, tick);
+	if (!timers->next_tick || tick < timers->next_tick)
+		timers->next_tick = tick;
 }
 
 /* The first tick after the last one whose slot is not empty. */
-static uint64_t next_tick(const struct timers *timers)
+static uint64_t first_tick(const struct timers *timers)
 {
 	uint32_t first = (timers->ticked + 1) % TIMERS_SLOTS;
 
@@ -120,63 +109,25 @@ static void look_at(struct timers *timers, uint64_t tick, uint64_t now)
 	}
 }
 
-static void on_coarse(uv_timer_t *handle)
+static void turn(struct timers *timers, uint64_t now)
 {
-	struct timers *timers = handle->data;
-	uint64_t now = timers->now(timers->user);
 	uint64_t last = now / TICK_NS;
 	uint64_t tick;
 
-	/* wheel_insert() must not set the alarm for a tick that this loop is about to reach. */
-	timers->coarse_armed = 1;
-	while ((tick = next_tick(timers)) <= last)
+	while ((tick = first_tick(timers)) <= last)
 		look_at(timers, tick, now);
 	if (last > timers->ticked)
 		timers->ticked = last;
-	timers->coarse_armed = 0;
-	if (tick != NO_TICK)
-		wake_at(timers, tick);
+	timers->next_tick = tick == NO_TICK ? 0 : tick;
 }
 
 /* ---- precise ------------------------------------------------------------------------------------- */
 
-static void set_timerfd(struct timers *timers, uint64_t due)
+/* From the start after each: what it does may arm or remove any of the others. */
+static void expire_precise(struct timers *timers, uint64_t now)
 {
-	struct itimerspec at = {.it_value = {due / 1000000000, due % 1000000000}};
-
-	timers->precise_armed = due;
-	timerfd_settime(timers->precise_fd, TFD_TIMER_ABSTIME, &at, NULL);
-}
-
-/*
- * Most precise timers have been cancelled by the time the loop is about to sleep. Those leave the list;
- * an alarm that was set for one of them is left to ring, once, rather than taken back.
- */
-void timers_settle(struct timers *timers)
-{
-	uint64_t first = UINT64_MAX;
-	struct timer *next;
-
-	for (struct timer *timer = timers->precise; timer; timer = next) {
-		next = timer->next;
-		if (!timer->due)
-			unlink_timer(timer);
-		else if (timer->due < first)
-			first = timer->due;
-	}
-	if (timers->precise && (!timers->precise_armed || timers->precise_armed > first))
-		set_timerfd(timers, first);
-}
-
-static void on_precise(void *user, bool overflow)
-{
-	struct timers *timers = user;
-	uint64_t now = timers->now(timers->user);
 	bool again = true;
 
-	(void)overflow;
-	timers->precise_armed = 0;
-	/* From the start after each: what it does may arm or remove any of the others. */
 	while (again) {
 		again = false;
 		for (struct timer *timer = timers->precise; timer; timer = timer->next) {
@@ -191,7 +142,50 @@ static void on_precise(void *user, bool overflow)
 	}
 }
 
+/* Most have been cancelled by the time the loop is about to sleep: those leave the list. */
+static uint64_t first_precise(struct timers *timers)
+{
+	uint64_t first = UINT64_MAX;
+	struct timer *next;
+
+	for (struct timer *timer = timers->precise; timer; timer = next) {
+		next = timer->next;
+		if (!timer->due)
+			unlink_timer(timer);
+		else if (timer->due < first)
+			first = timer->due;
+	}
+	return first;
+}
+
 /* ---- both ---------------------------------------------------------------------------------------- */
+
+static void on_alarm(void *user, bool overflow)
+{
+	struct timers *timers = user;
+	uint64_t now = timers->now(timers->user);
+
+	(void)overflow;
+	timers->alarm = 0;
+	expire_precise(timers, now);
+	if (timers->next_tick && timers->next_tick * TICK_NS <= now)
+		turn(timers, now);
+}
+
+/* An alarm that was set for a timer cancelled since is left to ring, once, rather than taken back. */
+void timers_settle(struct timers *timers)
+{
+	uint64_t due = first_precise(timers);
+	struct itimerspec at = {0};
+
+	if (timers->next_tick && timers->next_tick * TICK_NS < due)
+		due = timers->next_tick * TICK_NS;
+	if (due == UINT64_MAX || (timers->alarm && timers->alarm <= due))
+		return;
+	timers->alarm = due;
+	at.it_value = (struct timespec){due / 1000000000, due % 1000000000};
+	timerfd_settime(timers->fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
 
 void timers_arm(struct timers *timers, struct timer *timer, uint64_t delay_ns, bool precise)
 {
@@ -222,28 +216,22 @@ int timers_init(struct timers *timers, uv_loop_t *loop, uint64_t (*now)(void *us
 	int r;
 
 	memset(timers, 0, sizeof(*timers));
-	timers->loop = loop;
 	timers->now = now;
 	timers->expired = expired;
 	timers->user = user;
 	timers->ticked = now(user) / TICK_NS;
-	timers->precise_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (timers->precise_fd < 0)
+	timers->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (timers->fd < 0)
 		return -errno;
-	r = edge_poll_start(&timers->precise_poll, loop, timers->precise_fd, on_precise, timers);
-	if (r < 0) {
-		close(timers->precise_fd);
-		return r;
-	}
-	uv_timer_init(loop, &timers->coarse);
-	timers->coarse.data = timers;
-	return 0;
+	r = edge_poll_start(&timers->poll, loop, timers->fd, on_alarm, timers);
+	if (r < 0)
+		close(timers->fd);
+	return r;
 }
 
 void timers_deinit(struct timers *timers)
 {
-	edge_poll_stop(&timers->precise_poll, NULL);
-	uv_close((uv_handle_t *)&timers->coarse, NULL);
-	close(timers->precise_fd);
-	timers->precise_fd = -1;
+	edge_poll_stop(&timers->poll, NULL);
+	close(timers->fd);
+	timers->fd = -1;
 }

@@ -4,8 +4,8 @@
  *
  * Arming one that already waits, and cancelling, are stores: the timer stays where it is, and is looked
  * at again when that place comes up. Nothing runs while nothing is armed; a timer that was cancelled
- * costs at most one wake-up. Never early; late by up to 1 ms (2 ms with libuv's own rounding), but for
- * precise ones, which share one timerfd.
+ * costs at most one wake-up. Never early; late by up to 1 ms, but for precise
+ * ones. All share one timerfd.
  */
 #ifndef PTIRQ_TIMERS_H
 #define PTIRQ_TIMERS_H
@@ -35,13 +35,11 @@ struct timer {
 #define TIMERS_SLOTS 1024
 
 struct timers {
-	uv_loop_t *loop;
-	uv_timer_t coarse;
-	struct edge_poll precise_poll;
-	int precise_fd;
-	uint64_t precise_armed; /* ns: what the timerfd is set to; 0: not at all */
-	uint64_t coarse_armed;  /* tick; 0: not at all */
-	uint64_t ticked;        /* the last tick that was looked at */
+	struct edge_poll poll;
+	int fd;             /* the timerfd */
+	uint64_t alarm;     /* ns: what it is set to; 0: not at all */
+	uint64_t next_tick; /* the first that must be looked at; 0: the wheel is empty */
+	uint64_t ticked;    /* the last that was looked at */
 	struct timer *precise;
 	struct timer *slot[TIMERS_SLOTS];
 	uint64_t used[TIMERS_SLOTS / 64]; /* slots that are not empty */
@@ -71,7 +69,8 @@ static inline bool timers_armed(const struct timer *timer)
 /* Before its memory goes. */
 void timers_remove(struct timer *timer);
 
-/* Before the loop sleeps, and after anything that may arm a timer: sets the timerfd, if it must be. */
+/* Before the loop sleeps, and after anything that may arm a timer: sets the timerfd, if it must
+ * be. */
 void timers_settle(struct timers *timers);
 
 #endif

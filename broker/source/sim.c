@@ -200,6 +200,15 @@ static int sim_mask(struct source *source, uint8_t unit)
 	return 0;
 }
 
+/* Tell whoever plays these devices; one that is still quiet has not been unmasked. */
+static void tell_unmasked(struct sim *sim, uint16_t devices)
+{
+	devices &= ~sim->quiet;
+	for (uint8_t d = 0; d < sim->config->n_devices; d++)
+		if (devices & BIT(d) && sim->device[d].pin)
+			watchdog_signal(sim->device[d].pin->unmasked);
+}
+
 static int sim_unmask(struct source *source, uint8_t unit)
 {
 	struct sim *sim = sim_of(source);
@@ -208,9 +217,7 @@ static int sim_unmask(struct source *source, uint8_t unit)
 	sim->masked &= ~BIT(unit);
 	show_masks(sim, devices);
 	look_later(sim, unit, true);
-	for (uint8_t d = 0; d < sim->config->n_devices; d++)
-		if (devices & BIT(d) && sim->device[d].pin)
-			watchdog_signal(sim->device[d].pin->unmasked);
+	tell_unmasked(sim, devices);
 	return 0;
 }
 
@@ -234,6 +241,8 @@ static int sim_unquiet(struct source *source, uint8_t device)
 	sim->quiet &= ~BIT(device);
 	show_masks(sim, BIT(device));
 	look_later(sim, unit_of(sim, device), false);
+	if (!(sim->masked & BIT(unit_of(sim, device))))
+		tell_unmasked(sim, BIT(device));
 	return 0;
 }
 
