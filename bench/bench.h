@@ -18,12 +18,11 @@
 
 #define BENCH_MAX_ROUNDS 64
 
-/* Real-time priorities of the roles; a burst is raised from above the broker, as hardware would. */
+/* Real-time priorities of the roles. The raiser stands for the hardware, which waits for nobody. */
 enum bench_priority {
-	BENCH_PRIO_RAISER = 5,
 	BENCH_PRIO_CLIENT = 10,
 	BENCH_PRIO_BROKER = 20,
-	BENCH_PRIO_BURST = 30,
+	BENCH_PRIO_RAISER = 30,
 };
 
 struct bench_options {

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <ptirq-admin.h>
 #include <ptirq.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +41,7 @@ struct bench_case {
 static void await_clients(struct bench_shared *shared, uint32_t n)
 {
 	while (atomic_load(&shared->ready) < n)
-		sched_yield();
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
 static void put(int fd)
@@ -279,7 +278,6 @@ double bench_burst(const struct bench_options *options, const struct bench_broke
 			errx(1, "%s", ptirq_error(admin));
 		drain(pin[i].unmasked_fd);
 	}
-	bench_pin(options, BENCH_PRIO_BURST);
 	cpu = bench_cpu_ns(broker->pid);
 	for (int b = 0; b < bursts; b++) {
 		rest(&busy_since);
@@ -293,7 +291,6 @@ double bench_burst(const struct bench_options *options, const struct bench_broke
 			take(pin[i].unmasked_fd);
 	}
 	cpu = bench_cpu_ns(broker->pid) - cpu;
-	bench_pin(options, BENCH_PRIO_RAISER);
 	for (int i = 0; i < lines; i++)
 		ptirq_sim_close(&pin[i]);
 	ptirq_close(admin);
