@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -81,8 +82,10 @@ class Broker:
     def raw(self):
         """A connection without manners."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sock.settimeout(10)
+        # A full backlog is waited for, but not for ever.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 10, 0))
         sock.connect(self.socket)
+        sock.settimeout(10)
         return sock
 
     def fds(self):
