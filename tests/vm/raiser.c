@@ -178,16 +178,11 @@ static bool run(struct raiser *r)
 static void parse(struct raiser *r, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"device", required_argument, NULL, 'd'},
-		{"count", required_argument, NULL, 'c'},
-		{"seed", required_argument, NULL, 's'},
-		{"burst", required_argument, NULL, 'b'},
-		{"gap", required_argument, NULL, 'g'},
-		{"rest", required_argument, NULL, 'r'},
-		{"mix", required_argument, NULL, 'm'},
-		{"timeout", required_argument, NULL, 't'},
-		{"log", required_argument, NULL, 'l'},
-		{0},
+		{"device", required_argument, NULL, 'd'}, {"count", required_argument, NULL, 'c'},
+		{"seed", required_argument, NULL, 's'},   {"burst", required_argument, NULL, 'b'},
+		{"gap", required_argument, NULL, 'g'},    {"rest", required_argument, NULL, 'r'},
+		{"mix", required_argument, NULL, 'm'},    {"timeout", required_argument, NULL, 't'},
+		{"log", required_argument, NULL, 'l'},    {0},
 	};
 	uint64_t seed = 1;
 	char *mix = NULL;
