@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,70 +15,146 @@
 
 static char root[] = "/tmp/ptirq-sysfs.XXXXXX";
 
-__attribute__((format(printf, 1, 2))) static void shell(const char *format, ...)
+/* No shell: under valgrind each command of it would be one more program to start. */
+__attribute__((format(printf, 2, 3))) static const char *under(char path[PATH_MAX],
+							       const char *format, ...)
 {
-	char command[2048];
+	int length = snprintf(path, PATH_MAX, "%s/", root);
 	va_list args;
-	int length = snprintf(command, sizeof(command), "set -e; cd %s; ", root);
 
 	va_start(args, format);
-	vsnprintf(command + length, sizeof(command) - (size_t)length, format, args);
+	vsnprintf(path + length, PATH_MAX - (size_t)length, format, args);
 	va_end(args);
-	cr_assert_eq(system(command), 0, "%s", command);
+	return path;
+}
+
+/* With the directories above it. */
+static void make_dir(char *path)
+{
+	for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = 0;
+		mkdir(path, 0755);
+		*slash = '/';
+	}
+	mkdir(path, 0755);
+}
+
+static void write_file(const char *path, const char *text, size_t length)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	cr_assert_geq(fd, 0, "%s", path);
+	cr_assert_eq(write(fd, text, length), (ssize_t)length);
+	close(fd);
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *at)
+{
+	(void)status;
+	(void)kind;
+	(void)at;
+	return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *fake_root(void)
 {
+	static const char *const dirs[] = {"sys/bus/pci/devices", "sys/bus/pci/drivers",
+					   "sys/class/uio", "dev", "run/ptirq"};
+	char path[PATH_MAX];
+
 	cr_assert_not_null(mkdtemp(root));
-	shell("mkdir -p sys/bus/pci/devices sys/bus/pci/drivers sys/class/uio dev run/ptirq");
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		under(path, "%s", dirs[i]);
+		make_dir(path);
+	}
 	return root;
 }
 
 void fake_remove(void)
 {
-	shell("rm -r %s", root);
-}
-
-void fake_plug_pci(const char *address, const char *driver, const char *uio)
-{
-	shell("d=sys/bus/pci/devices/%s; mkdir -p $d; cd $d; head -c 64 /dev/zero >config; "
-	      "echo 11 >irq; ln -s ../../../pci subsystem; "
-	      "printf '0xf000 0xffff 0x40200\\n0 0 0\\n0x100 0x1ff 0x40200\\n' >resource; "
-	      "echo bar0 >resource0; echo bar2 >resource2",
-	      address);
-	fake_set(address, 0, 0x34);
-	if (driver)
-		shell("mkdir -p sys/bus/pci/drivers/%s; ln -s ../../drivers/%s "
-		      "sys/bus/pci/devices/%s/driver",
-		      driver, driver, address);
-	if (uio)
-		shell("u=sys/bus/pci/devices/%s/uio/%s; mkdir -p $u; echo %s >$u/name; "
-		      "ln -s ../.. $u/device; ln -s ../../bus/pci/devices/%s/uio/%s sys/class/uio/%s; "
-		      "mkfifo dev/%s",
-		      address, uio, driver, address, uio, uio, uio);
-}
-
-void fake_unplug(const char *address, const char *uio)
-{
-	shell("rm -r sys/bus/pci/devices/%s; rm sys/class/uio/%s dev/%s", address, uio, uio);
-}
-
-void fake_plug_uio(const char *uio, const char *name, const char *node)
-{
-	shell("mkdir sys/class/uio/%s; echo %s >sys/class/uio/%s/name; ln -s %s dev/%s", uio, name,
-	      uio, node, uio);
+	remove_tree(root);
 }
 
 void fake_write(const char *path, const char *text)
 {
-	char name[PATH_MAX];
-	FILE *stream;
+	char full[PATH_MAX];
 
-	snprintf(name, sizeof(name), "%s/%s", root, path);
-	stream = fopen(name, "we");
-	cr_assert_not_null(stream, "%s", name);
-	fputs(text, stream);
-	fclose(stream);
+	write_file(under(full, "%s", path), text, strlen(text));
+}
+
+static void link_to(const char *target, const char *path)
+{
+	cr_assert_eq(symlink(target, path), 0, "%s", path);
+}
+
+static void plug_node(const char *address, const char *driver, const char *uio)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+
+	under(path, "sys/bus/pci/devices/%s/uio/%s", address, uio);
+	make_dir(path);
+	snprintf(target, sizeof(target), "%s\n", driver);
+	write_file(under(path, "sys/bus/pci/devices/%s/uio/%s/name", address, uio), target,
+		   strlen(target));
+	link_to("../..", under(path, "sys/bus/pci/devices/%s/uio/%s/device", address, uio));
+	snprintf(target, sizeof(target), "../../bus/pci/devices/%s/uio/%s", address, uio);
+	link_to(target, under(path, "sys/class/uio/%s", uio));
+	cr_assert_eq(mkfifo(under(path, "dev/%s", uio), 0600), 0);
+}
+
+void fake_plug_pci(const char *address, const char *driver, const char *uio)
+{
+	static const struct {
+		const char *name, *text;
+	} files[] = {{"irq", "11\n"},
+		     {"resource", "0xf000 0xffff 0x40200\n0 0 0\n0x100 0x1ff 0x40200\n"},
+		     {"resource0", "bar0\n"},
+		     {"resource2", "bar2\n"}};
+	static const char config[64] = {0x34};
+	char path[PATH_MAX], target[PATH_MAX];
+
+	under(path, "sys/bus/pci/devices/%s", address);
+	make_dir(path);
+	write_file(under(path, "sys/bus/pci/devices/%s/config", address), config, sizeof(config));
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		write_file(under(path, "sys/bus/pci/devices/%s/%s", address, files[i].name),
+			   files[i].text, strlen(files[i].text));
+	link_to("../../../pci", under(path, "sys/bus/pci/devices/%s/subsystem", address));
+	if (driver) {
+		under(path, "sys/bus/pci/drivers/%s", driver);
+		make_dir(path);
+		snprintf(target, sizeof(target), "../../drivers/%s", driver);
+		link_to(target, under(path, "sys/bus/pci/devices/%s/driver", address));
+	}
+	if (uio)
+		plug_node(address, driver, uio);
+}
+
+void fake_unplug(const char *address, const char *uio)
+{
+	char path[PATH_MAX];
+
+	remove_tree(under(path, "sys/bus/pci/devices/%s", address));
+	if (uio) {
+		unlink(under(path, "sys/class/uio/%s", uio));
+		unlink(under(path, "dev/%s", uio));
+	}
+}
+
+void fake_plug_uio(const char *uio, const char *name, const char *node)
+{
+	char path[PATH_MAX], text[128];
+
+	under(path, "sys/class/uio/%s", uio);
+	make_dir(path);
+	snprintf(text, sizeof(text), "%s\n", name);
+	write_file(under(path, "sys/class/uio/%s/name", uio), text, strlen(text));
+	link_to(node, under(path, "dev/%s", uio));
 }
 
 static int open_under(const char *path, int flags)

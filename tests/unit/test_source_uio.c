@@ -282,7 +282,7 @@ Test(source_uio, a_better_known_problem_is_told)
 	start("device = " DEV0 "\n");
 	cr_assert_not_null(strstr(said_gone, "belongs to the driver e1000"));
 	cr_assert_eq(gones, 1);
-	fake_unplug(DEV0, "null dev/null -f");
+	fake_unplug(DEV0, NULL);
 	while (gones < 2)
 		uv_run(&loop, UV_RUN_ONCE);
 	cr_assert_not_null(strstr(said_gone, "is not there"));
