@@ -227,36 +227,29 @@ Test(lib_open, options_are_checked)
 	cr_assert_eq(ptirq_subscribe(p, "demo", &newer.options, &sub), -EINVAL);
 }
 
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
 Test(lib_open, no_answer_begins_a_new_life)
 {
+	struct sigaction action = {.sa_handler = ignore};
 	struct ptirq_sub *sub, *lost;
 
 	open_it();
 	cr_assert_eq(ptirq_subscribe(p, "demo", NULL, &sub), 0);
 	fake_mute(fake, WIRE_REQ_SUBSCRIBE);
+	/* A signal does not end the wait for an answer. */
+	sigaction(SIGUSR1, &action, NULL);
+	fake_asleep(fake);
+	fake_kill_me(fake, SIGUSR1);
 	cr_assert_eq(ptirq_subscribe(p, "late", NULL, &lost), -ETIMEDOUT);
 	/* What the broker may still do for it is gone with the connection. */
 	cr_assert_eq(ptirq_reload(p), 0);
 	cr_assert_eq(fake_count(fake, WIRE_REQ_HELLO), 2);
 	cr_assert_str_eq(fake_last(fake, WIRE_REQ_SUBSCRIBE).subscribe.line, "demo");
 	cr_assert_eq(ptirq_epoch(p), 2);
-}
-
-static void ignore(int signal)
-{
-	(void)signal;
-}
-
-Test(lib_open, signals_do_not_disturb_a_question)
-{
-	struct sigaction action = {.sa_handler = ignore};
-
-	open_it();
-	sigaction(SIGUSR1, &action, NULL);
-	fake_mute(fake, WIRE_REQ_RELOAD);
-	fake_asleep(fake);
-	fake_kill_me(fake, SIGUSR1);
-	cr_assert_eq(ptirq_reload(p), -ETIMEDOUT);
 }
 
 Test(lib_open, fork_leaves_the_parent_alone)
