@@ -12,8 +12,9 @@
 extern "C" {
 #endif
 
-/* Call @line for each line, in the order of the configuration; stop if it returns non-zero and return
- * that. Blocks at most 2 s for each four lines. */
+/* Call @line for each line, devices included, in the order of the configuration; stop if it returns
+ * non-zero and return that. @line may call anything here. Blocks at most 2 s for each question it asks
+ * the broker: one for four lines, and one for each line. */
 int ptirq_list_lines(struct ptirq *ptirq,
 		     int (*line)(const struct ptirq_line_info *info, void *userdata),
 		     void *userdata);
