@@ -296,10 +296,12 @@ void arb_op_failed(struct arb *arb, const struct arb_event *ev, struct arb_actio
 
 	if (ev->op == ARB_ACT_UNMASK) {
 		u->masked = true;
-		if (u->state == ARB_DIRECT)
+		if (u->state == ARB_DIRECT) {
+			report_fault(ev, out);
 			arb_demote(arb, u, out);
-		else
+		} else {
 			fail(arb, u, ev, out);
+		}
 	} else if (ev->op == ARB_ACT_MASK) {
 		/* It may have fired, and been masked by the source, before we heard of this. */
 		u->masked = false;
