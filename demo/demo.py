@@ -14,7 +14,7 @@ import collections
 import json
 import os
 import pathlib
-import selectors
+import select
 import shutil
 import signal
 import socket
@@ -85,6 +85,10 @@ class Demo:
                              env=self.environment, stdout=subprocess.PIPE, text=True).stdout
         return json.loads(out)
 
+    def subscribers(self):
+        rows = self.ctl("stats", LINE)["stats"]
+        return {row["name"].split()[1]: row for row in rows if row["scope"] == "subscriber"}
+
 
 # ---- the logs ------------------------------------------------------------------------------------
 
@@ -92,7 +96,7 @@ def read_asserted(path):
     """The generator's log: (device, bit) -> times at which it was raised, in ns."""
     raised = collections.defaultdict(list)
     for row in path.read_text().splitlines():
-        at, device, bit = row.split()
+        at, device, bit, _ = row.split()
         raised[device, int(bit)].append(int(at))
     return raised
 
@@ -128,6 +132,23 @@ def compare(directory):
     return rows
 
 
+class Records:
+    """The lines of `ptirqctl --json watch`, as they come."""
+
+    def __init__(self, pipe):
+        self.fd = pipe.fileno()
+        self.rest = b""
+        os.set_blocking(self.fd, False)
+
+    def within(self, seconds):
+        """Those that come in the next @seconds."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if select.select([self.fd], [], [], left)[0]:
+                *lines, self.rest = (self.rest + os.read(self.fd, 65536)).split(b"\n")
+                yield from map(json.loads, lines)
+
+
 # ---- what is to be seen --------------------------------------------------------------------------
 
 def micros(ns):
@@ -143,8 +164,8 @@ class View:
         self.begin = time.monotonic()
         self.notes = collections.deque(maxlen=6)
         self.rounds = collections.OrderedDict()
-        self.handled = {}
-        self.printed = 0
+        self.late = set()
+        self.handled = {name: collections.deque(maxlen=8) for name, _ in DRIVERS}
         if self.live:
             sys.stdout.write("\033[?25l\033[2J")
 
@@ -160,16 +181,29 @@ class View:
     def record(self, record):
         """One thing that the broker did; a round's are put together into one row."""
         what, key = record["what"], (record["unit"], record["round"])
-        text = {"fired": "fired", "resolved": "unmasked", "ask": f"asks {record['client']}"}.get(what)
+        text = {"resolved": "unmasked", "ask": f"asks {record['client_name']}"}.get(what)
         if what == "verdict":
-            text = f"{record['client']}: {record['detail']} after {micros(record['took_ns'])}"
+            text = f"{record['client_name']}: {record['detail']} after {micros(record['took_ns'])}"
         elif what == "timeout":
-            text = f"{record['client']} TIMED OUT"
+            text = f"{record['client_name']} TIMED OUT"
+        self.tell(what, record["client_name"])
         if text:
             self.rounds.setdefault(key, []).append(text)
             self.rounds.move_to_end(key)
             while len(self.rounds) > 6:
                 self.rounds.popitem(last=False)
+
+    def tell(self, what, client):
+        """The steps that lead to quarantine and out of it, as notes."""
+        if what == "timeout":
+            self.note(f"the broker gave {client} another chance: no answer" if client in self.late else
+                      f"{client} did not answer in time: its device is held quiet, the others go on")
+            self.late.add(client)
+        elif what == "quarantined":
+            self.note(f"{client} is quarantined: three strikes, chances come ever more rarely")
+        elif what == "late":
+            self.note(f"{client} answers at last: trusted again, its device is free")
+            self.late.discard(client)
 
     def draw(self, subscribers, devices, silent):
         now = self.now()
@@ -178,16 +212,16 @@ class View:
                 f"{DIM}driver   device   interrupts  rate/s      p50      p99  timeouts  now{PLAIN}"]
         for name, device in DRIVERS:
             row = subscribers[name]
-            before, at = self.handled.get(name, (0, self.begin))
-            self.handled[name] = row["handled"], time.monotonic()
-            rate = (row["handled"] - before) / max(time.monotonic() - at, 1e-3)
+            seen = self.handled[name]
+            seen.append((now, row["handled"]))
+            rate = (seen[-1][1] - seen[0][1]) / max(seen[-1][0] - seen[0][0], 0.1)
             state = f"{GREEN}answers{PLAIN}"
             if devices[device]["held"]:
                 state = f"{RED}silent: timed out, {device} is held quiet{PLAIN}"
             elif name == silent:
                 state = f"{RED}silent{PLAIN}"
             rows.append(f"{name:8} {device:8} {row['handled']:10,} {rate:7.0f} "
-                        f"{micros(row['response']['p50_ns']):>8} {micros(row['response']['p99_ns']):>8} "
+                        f"{micros(row['response_p50_ns']):>8} {micros(row['response_p99_ns']):>8} "
                         f"{row['timeouts']:9}  {state}")
         rows += ["", f"{DIM}the latest rounds: who is asked, who answers{PLAIN}"]
         rows += [f"  dev{unit} round {number:<6} {' -> '.join(steps)}"
@@ -212,32 +246,24 @@ class View:
 def tell(demo, view, drivers, generator, watch, seconds):
     """Until the generator has ended: draw, and let one driver hang for the middle third."""
     steps = [(seconds / 3, "hang"), (seconds * 2 / 3, "return")]
-    silent, held, next_line = None, False, 5.0
-    with selectors.DefaultSelector() as selector:
-        selector.register(watch.stdout, selectors.EVENT_READ)
-        while generator.poll() is None:
-            if selector.select(0.1):
-                for _ in range(40):  # then draw, however many more there are
-                    view.record(json.loads(watch.stdout.readline()))
-                    if not selector.select(0):
-                        break
-            if steps and view.now() >= steps[0][0]:
-                step = steps.pop(0)[1]
-                silent = SILENT if step == "hang" else None
-                drivers[SILENT].send_signal(signal.SIGUSR1 if silent else signal.SIGUSR2)
-                view.note(f"{SILENT} " + ("hangs: no answer to anything from now on" if silent
-                                          else "is back, and serves what was held for it"))
-            subscribers = {row["client"]: row for row in demo.ctl("stats", LINE)["subscribers"]}
-            devices = {row["name"]: row for row in demo.ctl("show", LINE)["devices"]}
-            if any(device["held"] for device in devices.values()) != held:
-                held = not held
-                view.note(f"the broker has stopped waiting for {SILENT}: its device is quiet, the "
-                          "others go on" if held else f"{SILENT}'s device is free again")
-            if view.live:
-                view.draw(subscribers, devices, silent)
-            elif view.now() >= next_line:
-                next_line += 5
-                view.line(subscribers)
+    silent, next_line = None, 5.0
+    records = Records(watch.stdout)
+    while generator.poll() is None:
+        for record in records.within(0.25):
+            view.record(record)
+        if steps and view.now() >= steps[0][0]:
+            step = steps.pop(0)[1]
+            silent = SILENT if step == "hang" else None
+            drivers[SILENT].send_signal(signal.SIGUSR1 if silent else signal.SIGUSR2)
+            view.note(f"{SILENT} " + ("hangs: no answer to anything from now on" if silent
+                                      else "wakes up, and serves what was held for it"))
+        subscribers = demo.subscribers()
+        devices = {row["name"]: row for row in demo.ctl("show", LINE)["devices"]}
+        if view.live:
+            view.draw(subscribers, devices, silent)
+        elif view.now() >= next_line:
+            next_line += 5
+            view.line(subscribers)
 
 
 def run(arguments):
@@ -247,9 +273,9 @@ def run(arguments):
         watch = demo.start("ctl/ptirqctl", "--json", "watch", LINE, stdout=subprocess.PIPE)
         view = View(arguments.seconds) if not arguments.json else Silent(arguments.seconds)
         view.note("three drivers share the line; a generator asserts their devices at random")
-        generator = demo.start("ctl/ptirqctl", "sim", "run", LINE, "--rate", str(RATE), "--count",
-                               str(RATE * arguments.seconds), "--log", str(demo.dir / "generator"),
-                               stdout=subprocess.DEVNULL)
+        generator = demo.start("ctl/ptirqctl", "sim", "run", "--line", LINE, "--rate", str(RATE), "--count",
+                               str(RATE * arguments.seconds), "--bits", "4", "--log",
+                               str(demo.dir / "generator"), stdout=subprocess.DEVNULL)
         try:
             tell(demo, view, drivers, generator, watch, arguments.seconds)
         finally:
@@ -276,8 +302,8 @@ def summary(demo, drivers):
     deadline = time.monotonic() + READY_S
     while any(row["missing"] for row in compare(demo.dir).values()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    stats = demo.ctl("stats", LINE)
-    subscribers = {row["client"]: row for row in stats["subscribers"]}
+    subscribers = demo.subscribers()
+    units = [row for row in demo.ctl("stats", LINE)["stats"] if row["scope"] == "unit"]
     held = {row["name"] for row in demo.ctl("show", LINE)["devices"] if row["held"]}
     for driver in drivers.values():
         driver.terminate()
@@ -291,8 +317,8 @@ def summary(demo, drivers):
         "lost": sum(n for device, n in missing.items() if device not in held)
         + sum(row["surplus"] for row in rows.values()),
         "held": sum(n for device, n in missing.items() if device in held),
-        "max_masked_us": max(row["max_masked_ns"] for row in stats["units"]) // 1000,
-        "throttled_us": sum(row["throttled_ns"] for row in stats["units"]) // 1000,
+        "max_masked_us": max(row["max_masked_ns"] for row in units) // 1000,
+        "throttled_us": sum(row["throttled_ns"] for row in units) // 1000,
         "drivers": [{"name": name, "handled": rows[name]["served"],
                      "timeouts": subscribers[name]["timeouts"],
                      "p50_us": percentile(rows[name]["took"], 0.5) // 1000,
