@@ -129,7 +129,9 @@ static void evicted(struct ptirq *ptirq, uint32_t subscription, const struct wir
 {
 	struct ptirq_sub *sub;
 
-	/* 0: all of this client's; the connection ends by itself. */
+	/* 0: all of this client's, and the broker closes next. */
+	if (!subscription)
+		ptirq->farewell = status_errno(ptirq, reason);
 	for (sub = ptirq->subs; sub; sub = sub->next)
 		if (!subscription || sub->id == subscription)
 			sub_evict(sub, reason);
@@ -149,7 +151,9 @@ void event_apply(struct ptirq *ptirq, const struct wire_event *event, int fds[LI
 		break;
 	case WIRE_EV_WATCH: watch_queue(ptirq, &event->watch); break;
 	/* The socket closes next, and then it is tried again like after any loss. */
-	case WIRE_EV_GOING_AWAY: fail(ptirq, 0, "%s", event->going_away.text); break;
+	case WIRE_EV_GOING_AWAY:
+		ptirq->farewell = fail(ptirq, -ECONNRESET, "%s", event->going_away.text);
+		break;
 	/* A driver has nothing to do: an absent line keeps its subscriptions (A13). */
 	case WIRE_EV_LINE_STATE:
 	case WIRE_EV_UNKNOWN: break;

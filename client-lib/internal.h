@@ -58,6 +58,7 @@ struct ptirq {
 	enum link_state link;
 	int dead;            /* -errno, once the connection is beyond repair */
 	int lost_by;         /* -errno, why the link is down */
+	int farewell;        /* -errno that the broker named before it closed, its sentence noted */
 	unsigned backoff_ms; /* the next pause */
 	uint64_t last_id;    /* of requests */
 	uint64_t greeting;   /* id of the request that the link itself waits for */

@@ -78,6 +78,7 @@ static void drop(struct ptirq *ptirq)
 	ptirq->kicked = false;
 	ptirq->greeting = 0;
 	ptirq->subscribing = NULL;
+	ptirq->farewell = 0;
 	ptirq->link = LINK_DOWN;
 }
 
@@ -312,8 +313,10 @@ static void receive(struct ptirq *ptirq)
 		if (n == -EAGAIN)
 			return;
 		if (n == 0) {
-			link_lost(ptirq,
-				  fail(ptirq, -ECONNRESET, "the broker has closed the connection"));
+			if (!ptirq->farewell)
+				ptirq->farewell = fail(ptirq, -ECONNRESET,
+						       "the broker has closed the connection");
+			link_lost(ptirq, ptirq->farewell);
 			return;
 		}
 		/* -EBADMSG too: this process may have run out of fds for those that came along. */

@@ -272,6 +272,17 @@ static void handle_request(void)
 		new_epoch();
 }
 
+static void accept_client(void)
+{
+	int fd = accept4(me.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	close_client();
+	me.client = fd;
+	me.next_slot = 0;
+}
+
 static void await_sleep(void)
 {
 	char path[32], stat[256], *state;
@@ -332,6 +343,8 @@ static uint64_t obey(const struct command *c, struct answer *ret)
 	if (c->asleep) {
 		await_sleep();
 		/* What it sleeps for may be an answer to what it has just asked. */
+		if (me.client < 0)
+			accept_client();
 		unread.fd = me.client;
 		if (poll(&unread, 1, 0) == 1)
 			handle_request();
@@ -371,17 +384,6 @@ static uint64_t obey(const struct command *c, struct answer *ret)
 	case OP_COUNT: ret->request = me.last[c->number]; return me.count[c->number];
 	}
 	return 0;
-}
-
-static void accept_client(void)
-{
-	int fd = accept4(me.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (fd < 0)
-		return;
-	close_client();
-	me.client = fd;
-	me.next_slot = 0;
 }
 
 static void run(void)

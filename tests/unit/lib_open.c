@@ -132,6 +132,29 @@ Test(lib_open, refusals)
 	p = NULL;
 }
 
+/* Before a word was exchanged: a limit on connections. */
+Test(lib_open, farewell)
+{
+	struct wire_event event = {
+		.kind = WIRE_EV_EVICTED,
+		.evicted.reason = {.code = WIRE_LIMIT, .message = "64 connections of one user"},
+	};
+
+	fake_interject(fake, &event);
+	fake_mute(fake, WIRE_REQ_HELLO);
+	fake_asleep(fake);
+	fake_hang_up(fake);
+	cr_assert_eq(ptirq_open(&p, fake_path(fake)), -EDQUOT);
+	says("64 connections of one user");
+}
+
+Test(lib_open, strange_name)
+{
+	program_invocation_short_name = (char *)"dr\303\274ver\n";
+	open_it();
+	cr_assert_str_eq(fake_last(fake, WIRE_REQ_HELLO).hello.name, "dr\303\274ver?");
+}
+
 Test(lib_open, mute_broker)
 {
 	fake_mute(fake, WIRE_REQ_HELLO);

@@ -349,8 +349,11 @@ Test(lib_restart, going_away)
 	fake_event(fake, &event);
 	cr_assert_eq(ptirq_dispatch(p), 0);
 	says("stopping");
+	fake_listen(fake, false);
 	fake_hang_up(fake);
-	dispatch_until(false);
+	cr_assert_eq(ptirq_dispatch(p), -ENOTCONN);
+	says("stopping");
+	fake_listen(fake, true);
 	dispatch_until(true);
 }
 
