@@ -64,10 +64,15 @@ void arb_enter(struct arb_unit *u, enum arb_state state)
 	u->state = (uint8_t)state;
 }
 
+size_t arb_size(const struct arb_config *config)
+{
+	return offsetof(struct arb, units) + config->n_units * sizeof(struct arb_unit);
+}
+
 void arb_init(struct arb *arb, const struct arb_config *config)
 {
 	assert(arb_config_check(config) == 0);
-	memset(arb, 0, sizeof(*arb));
+	memset(arb, 0, arb_size(config));
 	memcpy(&arb->config, config, sizeof(*config));
 	for (unsigned int d = 0; d < config->n_devices; d++)
 		arb->units[config->device_unit[d]].devices |= device_bit(d);

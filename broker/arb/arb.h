@@ -276,6 +276,12 @@ void arb_config_default(struct arb_config *config);
 /* 0, or ARB_E_INVALID (a device in no unit, a unit with no device, a zero duration). */
 int arb_config_check(const struct arb_config *config);
 
+/*
+ * How much of struct arb a line of this configuration uses, in bytes: the units it hasn't got are at
+ * the end, and may be left out of its memory. arb_init() clears this much.
+ */
+size_t arb_size(const struct arb_config *config);
+
 /* @config must have passed arb_config_check(). Every unit starts ABSENT. */
 void arb_init(struct arb *arb, const struct arb_config *config);
 

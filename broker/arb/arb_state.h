@@ -23,15 +23,14 @@ enum arb_sampling {
 
 struct arb_sub {
 	uint64_t deadline;     /* A5; 0: the line's */
-	uint32_t strikes;      /* A6: in a row */
 	uint32_t probe_token;  /* of the PROBE timer; 0: not armed */
 	uint32_t strike_token; /* of the STRIKE timer; 0: not armed */
-	uint32_t lies;         /* A7: consecutive rounds with evidence */
+	uint16_t strikes;      /* A6: in a row */
+	uint16_t lies;         /* A7: consecutive rounds with evidence */
 	uint8_t device;        /* bound to it; ARB_NO_DEVICE */
 	uint8_t priority;      /* A3 */
 	uint8_t flags;         /* enum arb_sub_flags */
 	uint8_t backoff;       /* A6: the next probe comes after probe_min << backoff */
-	uint8_t pad[4];
 };
 
 struct arb_unit {
@@ -107,7 +106,7 @@ struct arb {
 	uint8_t order[ARB_MAX_SUBS]; /* present ones by priority, then by age (A3) */
 	struct arb_config config;
 	struct arb_sub subs[ARB_MAX_SUBS];
-	struct arb_unit units[ARB_MAX_UNITS];
+	struct arb_unit units[ARB_MAX_UNITS]; /* last: see arb_size() */
 };
 
 #endif

@@ -49,8 +49,8 @@ static bool in_range(uint64_t value, uint64_t least, uint64_t most)
 
 static bool numbers_fit(const struct arb_config *c)
 {
-	return in_range(c->unhandled_max, 1, 1 << 16) && in_range(c->strikes_max, 1, 1 << 16) &&
-	       in_range(c->lies_max, 1, 1 << 16) && in_range(c->fair_rounds, 1, UINT8_MAX) &&
+	return in_range(c->unhandled_max, 1, 1 << 16) && in_range(c->strikes_max, 1, 1 << 15) &&
+	       in_range(c->lies_max, 1, 1 << 15) && in_range(c->fair_rounds, 1, UINT8_MAX) &&
 	       in_range(c->storm_burst, 1, 1 << 20) && in_range(c->guest_budget, 1, 1 << 20) &&
 	       in_range(c->fault_tries, 1, 16);
 }

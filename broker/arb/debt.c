@@ -75,7 +75,7 @@ static void strike(struct arb *arb, uint8_t sub, struct arb_actions *out)
 	/* A6: strikes count only if they are some time apart. */
 	if (s->strike_token)
 		return;
-	s->strikes += s->strikes < UINT32_MAX;
+	s->strikes = (uint16_t)(s->strikes + (s->strikes < UINT16_MAX));
 	report(out, ARB_REP_STRIKE, 0, sub, 0);
 	arm(arb, ARB_TIMER_STRIKE, sub, &s->strike_token, arb->config.strike_gap, out);
 	if (s->strikes < arb->config.strikes_max || (arb->quarantined & sub_bit(sub)))
