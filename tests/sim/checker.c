@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Owns the model that the promises are decided on. Must not look at anything but the log: every
- * belief here comes from an action, an event's answer or the wire.
+ * Owns the decision whether a promise is kept. Must not look at anything but the log: every belief
+ * comes from an action, an event's answer or the wire (model.c).
  */
-#include "tests/sim/checker.h"
+#include "tests/sim/model.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
-#define NEVER        UINT64_MAX
 #define ORPHAN_BOUND 100000000u /* promise 2: 100 ms */
-#define BIT(n)       (UINT64_C(1) << (n))
 
 static bool __attribute__((format(printf, 3, 4)))
 breaks(struct checker *checker, enum promise promise, const char *format, ...)
@@ -28,88 +25,12 @@ breaks(struct checker *checker, enum promise promise, const char *format, ...)
 	return false;
 }
 
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-static bool is_edge(const struct checker *checker, unsigned int unit)
-{
-	return checker->line.config.unit_flags[unit] & ARB_UNIT_EDGE;
-}
-
-static bool has_mask(const struct checker *checker, unsigned int device)
-{
-	return (checker->line.config.device_flags[device] & ARB_DEV_MASK) &&
-	       !checker->device[device].unquietable;
-}
-
 /* How long a failing operation may be retried before the core must have given up (A1). */
 static uint64_t fault_span(const struct checker *checker)
 {
 	const struct arb_config *config = &checker->line.config;
 
 	return (config->fault_min << (config->fault_tries + 1)) + checker->line.slack;
-}
-
-/* A3: everybody is asked in fair_rounds rounds; each may run its budget and be throttled. */
-static uint64_t longest_wait(const struct checker_line *line)
-{
-	const struct arb_config *config = &line->config;
-	uint64_t pause = max_u64(config->throttle_max, config->storm_pause);
-
-	return (config->fair_rounds + 2) * (config->round_deadline + pause + 4 * line->slack) +
-	       2 * config->storm_window;
-}
-
-void checker_init(struct checker *checker, const struct checker_line *line)
-{
-	memset(checker, 0, sizeof(*checker));
-	checker->line = *line;
-	checker->wait = longest_wait(line);
-	for (unsigned int u = 0; u < line->config.n_units; u++) {
-		checker->unit[u].direct = ARB_NO_SUB;
-		checker->unit[u].masked_due = NEVER;
-		checker->unit[u].orphan_due = NEVER;
-	}
-	for (unsigned int d = 0; d < line->config.n_devices; d++) {
-		checker->unit[line->config.device_unit[d]].devices |= (uint16_t)BIT(d);
-		for (unsigned int f = 0; f < SIM_FUNCTIONS; f++)
-			checker->device[d].due[f] = NEVER;
-	}
-}
-
-/* Those who may be asked for @unit without it being a probe (A2). */
-static uint64_t eligible(const struct checker *checker, unsigned int unit)
-{
-	const struct checker_unit *u = &checker->unit[unit];
-
-	return u->members & ~checker->parked & ~checker->quarantined & ~u->debt;
-}
-
-/* Subscribers that serve @device. */
-static uint64_t takers(const struct checker *checker, unsigned int device)
-{
-	uint64_t members = checker->unit[checker->line.config.device_unit[device]].members;
-	uint64_t set = 0;
-
-	for (uint64_t rest = members; rest; rest &= rest - 1) {
-		unsigned int sub = (unsigned int)__builtin_ctzll(rest);
-
-		if (checker->bound[sub] == device || checker->bound[sub] == ARB_NO_DEVICE)
-			set |= BIT(sub);
-	}
-	return set;
-}
-
-/* Somebody may need the device's signal: an eligible taker, or one that is being probed (A6). */
-static bool wanted(const struct checker *checker, unsigned int device)
-{
-	unsigned int unit = checker->line.config.device_unit[device];
-
-	return takers(checker, device) &
-	       (eligible(checker, unit) |
-		(checker->probing & checker->unit[unit].members & ~checker->parked));
 }
 
 /* True: the unit may stay masked for as long as this lasts. */
@@ -120,9 +41,9 @@ static bool excused(const struct checker *checker, unsigned int unit)
 	if (!u->up || u->gave_up || u->direct != ARB_NO_SUB)
 		return true;
 	/* A8: a silent subscriber's device cannot be quieted. */
-	if (u->polled && (u->members & ~eligible(checker, unit)))
+	if (u->polled && (u->members & ~model_eligible(checker, unit)))
 		return true;
-	if (eligible(checker, unit))
+	if (model_eligible(checker, unit))
 		return false;
 	/* A1: nobody is there, and a device without a mask of its own would storm. */
 	for (unsigned int d = 0; d < checker->line.config.n_devices; d++)
@@ -139,7 +60,7 @@ static bool must_be_asked(const struct checker *checker, unsigned int device, un
 	uint8_t owner = checker->line.owner[device][fn];
 
 	if (!(checker->device[device].waits & BIT(fn)) || owner == ARB_NO_SUB || !u->up ||
-	    u->gave_up || !(eligible(checker, unit) & BIT(owner)))
+	    u->gave_up || !(model_eligible(checker, unit) & BIT(owner)))
 		return false;
 	/* A3: a guest is asked by status, and this one says nothing asserts. */
 	return !((checker->flags[owner] & ARB_SUB_RESAMPLE) && (checker->line.liars & BIT(device)));
@@ -159,9 +80,9 @@ static void refresh(struct checker *checker)
 			u->masked_due = checker->now + config->round_deadline + checker->line.slack;
 		for (unsigned int d = 0; d < config->n_devices; d++)
 			if ((u->devices & BIT(d)) && has_mask(checker, d) &&
-			    !checker->device[d].quiet && !wanted(checker, d))
+			    !checker->device[d].quiet && !model_wanted(checker, d))
 				orphan = true;
-		if (!orphan || !u->up || u->gave_up || eligible(checker, unit))
+		if (!orphan || !u->up || u->gave_up || model_eligible(checker, unit))
 			u->orphan_due = NEVER;
 		else if (u->orphan_due == NEVER)
 			u->orphan_due = checker->now + ORPHAN_BOUND;
@@ -183,110 +104,6 @@ static void refresh(struct checker *checker)
 		}
 }
 
-/* What @sub was asked for does not count as delivered any more: it may have dropped it. */
-static void undeliver(struct checker *checker, unsigned int unit, uint64_t subs)
-{
-	for (unsigned int d = 0; d < checker->line.config.n_devices; d++)
-		for (unsigned int f = 0; f < SIM_FUNCTIONS; f++) {
-			uint8_t owner = checker->line.owner[d][f];
-
-			/* A12: an edge that was delivered is over, whatever its taker makes of it. */
-			if (checker->line.config.device_unit[d] != unit || owner == ARB_NO_SUB ||
-			    !(subs & BIT(owner)) || is_edge(checker, unit))
-				continue;
-			checker->device[d].waits |= checker->device[d].asserts & (uint8_t)BIT(f);
-		}
-}
-
-static void deliver(struct checker *checker, unsigned int unit, unsigned int sub)
-{
-	for (unsigned int d = 0; d < checker->line.config.n_devices; d++)
-		for (unsigned int f = 0; f < SIM_FUNCTIONS; f++)
-			if (checker->line.config.device_unit[d] == unit &&
-			    checker->line.owner[d][f] == sub)
-				checker->device[d].waits &= (uint8_t)~BIT(f);
-}
-
-static bool debt_anywhere(const struct checker *checker, unsigned int sub)
-{
-	uint64_t debt = 0;
-
-	for (unsigned int u = 0; u < checker->line.config.n_units; u++)
-		debt |= checker->unit[u].debt;
-	return debt & BIT(sub);
-}
-
-/* A6: a probe is over when nothing is held against the subscriber any more. */
-static void end_probes(struct checker *checker)
-{
-	for (uint64_t rest = checker->probing & ~checker->quarantined; rest; rest &= rest - 1) {
-		unsigned int sub = (unsigned int)__builtin_ctzll(rest);
-
-		if (!debt_anywhere(checker, sub))
-			checker->probing &= ~BIT(sub);
-	}
-}
-
-static void settle(struct checker *checker, uint64_t subs)
-{
-	for (unsigned int u = 0; u < checker->line.config.n_units; u++) {
-		undeliver(checker, u, subs & checker->unit[u].owed);
-		checker->unit[u].owed &= ~subs;
-		checker->unit[u].debt &= ~subs;
-	}
-}
-
-/* A14: masked, and the devices' own masks are as after a reset; all that asserts counts anew. */
-static void unit_reset(struct checker *checker, unsigned int unit, bool up)
-{
-	struct checker_unit *u = &checker->unit[unit];
-
-	*u = (struct checker_unit){
-		.up = up,
-		.masked = up && !is_edge(checker, unit),
-		.direct = ARB_NO_SUB,
-		.devices = u->devices,
-		.members = u->members,
-		.masked_due = NEVER,
-		.orphan_due = NEVER,
-	};
-	for (unsigned int d = 0; d < checker->line.config.n_devices; d++) {
-		if (!(u->devices & BIT(d)))
-			continue;
-		checker->device[d].quiet = false;
-		checker->device[d].unquietable = false;
-		checker->device[d].waits = checker->device[d].asserts;
-		for (unsigned int f = 0; f < SIM_FUNCTIONS; f++)
-			checker->device[d].due[f] = NEVER;
-	}
-}
-
-static void joins(struct checker *checker, const struct arb_event *event)
-{
-	uint64_t sub = BIT(event->sub);
-
-	checker->joined |= sub;
-	checker->parked &= ~sub;
-	checker->quarantined &= ~sub;
-	checker->bound[event->sub] = event->device;
-	checker->flags[event->sub] = event->flags;
-	for (unsigned int u = 0; u < checker->line.config.n_units; u++)
-		if (event->device == ARB_NO_DEVICE ||
-		    checker->line.config.device_unit[event->device] == u)
-			checker->unit[u].members |= sub;
-}
-
-static void leaves(struct checker *checker, unsigned int sub)
-{
-	settle(checker, BIT(sub));
-	checker->joined &= ~BIT(sub);
-	checker->parked &= ~BIT(sub);
-	checker->quarantined &= ~BIT(sub);
-	checker->probing &= ~BIT(sub);
-	for (unsigned int u = 0; u < checker->line.config.n_units; u++)
-		checker->unit[u].members &= ~BIT(sub);
-}
-
 /* Promise 5: who may change anything by a verdict. */
 static bool rightful(const struct checker *checker, const struct arb_event *event)
 {
@@ -299,15 +116,20 @@ static bool rightful(const struct checker *checker, const struct arb_event *even
 	return ((u->owed | u->debt) & BIT(event->sub)) && u->asked[event->sub] == event->round;
 }
 
-/* A11: the source woke it before the core heard of the interrupt. */
+/* A11: the source woke it before the core heard of the interrupt, or before it was asked. */
 static bool rightful_on_notify(const struct checker *checker, const struct arb_event *event)
 {
 	const struct checker_unit *u = &checker->unit[event->unit];
+	uint32_t next = (u->last + 1) & (UINT32_MAX >> (32 - ARB_ROUND_BITS));
 
-	return event->sub < ARB_MAX_SUBS && event->unit < checker->line.config.n_units &&
-	       (checker->line.config.unit_flags[event->unit] & ARB_UNIT_NOTIFY) &&
-	       (checker->flags[event->sub] & ARB_SUB_NOTIFY) &&
-	       (u->members & ~checker->parked & BIT(event->sub));
+	if (event->sub >= ARB_MAX_SUBS || event->unit >= checker->line.config.n_units ||
+	    !(checker->line.config.unit_flags[event->unit] & ARB_UNIT_NOTIFY) ||
+	    !(checker->flags[event->sub] & ARB_SUB_NOTIFY) ||
+	    !(u->members & ~checker->parked & BIT(event->sub)))
+		return false;
+	if (u->open)
+		return event->round == u->last && u->asked[event->sub] != u->last;
+	return event->round == (next ? next : 1);
 }
 
 static bool verdict(struct checker *checker, const struct record *record)
@@ -324,51 +146,13 @@ static bool verdict(struct checker *checker, const struct record *record)
 	if (record->ret == 0) {
 		struct checker_unit *u = &checker->unit[event->unit];
 
+		if (!right) {
+			u->open = true;
+			u->last = u->asked[event->sub] = event->round;
+		}
 		u->owed &= ~BIT(event->sub);
 		u->debt &= ~BIT(event->sub);
-		undeliver(checker, event->unit, BIT(event->sub));
-	}
-	return true;
-}
-
-static bool accepted(struct checker *checker, const struct arb_event *event)
-{
-	unsigned int n_units = checker->line.config.n_units;
-
-	switch ((enum arb_event_kind)event->kind) {
-	case ARB_EV_LINE_UP:
-	case ARB_EV_LINE_GONE: {
-		bool up = event->kind == ARB_EV_LINE_UP;
-
-		for (unsigned int u = 0; u < n_units; u++)
-			if (checker->unit[u].up != up)
-				unit_reset(checker, u, up);
-		break;
-	}
-	case ARB_EV_UNIT_UP:
-	case ARB_EV_RESUMED: unit_reset(checker, event->unit, true); break;
-	case ARB_EV_UNIT_GONE: unit_reset(checker, event->unit, false); break;
-	case ARB_EV_JOIN: joins(checker, event); break;
-	case ARB_EV_LEAVE:
-	case ARB_EV_DIED: leaves(checker, event->sub); break;
-	case ARB_EV_PARK:
-		settle(checker, BIT(event->sub));
-		checker->parked |= BIT(event->sub);
-		break;
-	case ARB_EV_UNPARK: checker->parked &= ~BIT(event->sub); break;
-	case ARB_EV_TIMER:
-		if (event->timer == ARB_TIMER_PROBE)
-			checker->probing |= BIT(event->sub);
-		break;
-	case ARB_EV_POLICY:
-	case ARB_EV_FIRED:
-	case ARB_EV_VERDICT:
-	case ARB_EV_LEVEL:
-	case ARB_EV_OP_FAILED:
-	case ARB_EV_OP_DONE:
-	case ARB_EV_SUB_POLICY:
-	case ARB_EV_TAP:
-	case ARB_N_EVENTS: break;
+		model_undeliver(checker, event->unit, BIT(event->sub));
 	}
 	return true;
 }
@@ -391,12 +175,13 @@ static bool asks(struct checker *checker, const struct arb_action *action)
 		return breaks(checker, PROMISE_NO_EARLY_UNMASK,
 			      "round %" PRIu32 " begins while %#" PRIx64 " owe for round %" PRIu32,
 			      action->round, u->owed, u->round);
-	deliver(checker, action->unit, action->sub);
+	model_deliver(checker, action->unit, action->sub);
 	if (is_edge(checker, action->unit))
 		return true;
 	u->owed |= sub;
 	u->debt &= ~sub;
-	u->round = u->asked[action->sub] = action->round;
+	u->round = u->last = u->asked[action->sub] = action->round;
+	u->open = true;
 	return true;
 }
 
@@ -412,7 +197,7 @@ static bool unmasks(struct checker *checker, const struct arb_action *action, bo
 	/* T20: the devices of those who are gone or silent are quiet before the line is unmasked. */
 	for (unsigned int d = 0; d < checker->line.config.n_devices; d++)
 		if ((u->devices & BIT(d)) && has_mask(checker, d) && !checker->device[d].quiet &&
-		    !wanted(checker, d))
+		    !model_wanted(checker, d))
 			return breaks(checker, PROMISE_NO_ORPHAN_MASK,
 				      "unit %u unmasked before device %u is quiet", action->unit,
 				      d);
@@ -434,7 +219,7 @@ static bool timed_out(struct checker *checker, const struct arb_action *action)
 	u->owed &= ~sub;
 	u->debt |= sub;
 	checker->probing &= ~sub;
-	undeliver(checker, action->unit, sub);
+	model_undeliver(checker, action->unit, sub);
 	return true;
 }
 
@@ -459,6 +244,9 @@ static bool reports(struct checker *checker, const struct arb_action *action)
 	case ARB_REP_GAVE_UP: u->gave_up = true; break;
 	case ARB_REP_PROBE: checker->probing |= BIT(action->sub); break;
 	case ARB_REP_RESOLVED:
+		u->last = action->round;
+		u->open = false;
+		break;
 	case ARB_REP_STRIKE:
 	case ARB_REP_LIE:
 	case ARB_REP_LATE:
@@ -494,7 +282,7 @@ static bool action_taken(struct checker *checker, const struct arb_action *actio
 	case ARB_ACT_ASK: return asks(checker, action);
 	case ARB_ACT_RETRACT:
 		if (u->owed & BIT(action->sub))
-			undeliver(checker, action->unit, BIT(action->sub));
+			model_undeliver(checker, action->unit, BIT(action->sub));
 		u->owed &= ~BIT(action->sub);
 		break;
 	case ARB_ACT_UNMASK:
@@ -529,6 +317,9 @@ static bool action_taken(struct checker *checker, const struct arb_action *actio
 	case ARB_ACT_RELEASE: checker->quarantined &= ~BIT(action->sub); break;
 	case ARB_ACT_REPORT: return reports(checker, action);
 	case ARB_ACT_SAMPLE_LEVEL:
+		u->last = action->round;
+		u->open = true;
+		break;
 	case ARB_ACT_ARM_TIMER:
 	case ARB_ACT_CANCEL_TIMER:
 	case ARB_N_ACTIONS: break;
@@ -538,25 +329,8 @@ static bool action_taken(struct checker *checker, const struct arb_action *actio
 	return true;
 }
 
-static void wire(struct checker *checker, const struct record *record)
-{
-	struct checker_device *device = &checker->device[record->device];
-	uint8_t fn = (uint8_t)BIT(record->fn);
-
-	device->asserts &= (uint8_t)~fn;
-	device->waits &= (uint8_t)~fn;
-	if (!record->up)
-		return;
-	device->asserts |= fn;
-	device->waits |= fn;
-	/* The clock of an assertion begins with it. */
-	device->due[record->fn] = NEVER;
-}
-
 bool checker_record(struct checker *checker, const struct record *record)
 {
-	bool fine = true;
-
 	checker->now = record->time;
 	switch ((enum record_kind)record->kind) {
 	case RECORD_EVENT:
@@ -565,18 +339,18 @@ bool checker_record(struct checker *checker, const struct record *record)
 			return breaks(checker, PROMISE_ACK_INTEGRITY,
 				      "refused, but not without trace");
 		if (record->event.kind == ARB_EV_VERDICT)
-			fine = verdict(checker, record);
-		else if (record->ret == 0)
-			fine = accepted(checker, &record->event);
-		return fine;
+			return verdict(checker, record);
+		if (record->ret == 0)
+			model_accepted(checker, &record->event);
+		return true;
 	case RECORD_ACTION: return action_taken(checker, &record->action, record->failed);
-	case RECORD_DONE: end_probes(checker); break;
-	case RECORD_WIRE: wire(checker, record); break;
+	case RECORD_DONE: model_end_probes(checker); break;
+	case RECORD_WIRE: model_wire(checker, record); break;
 	case RECORD_FIRE:
 		checker->unit[record->unit].masked = record->up;
 		checker->unit[record->unit].masked_due = NEVER;
 		break;
-	case RECORD_DIRECT: deliver(checker, record->unit, record->sub); break;
+	case RECORD_DIRECT: model_deliver(checker, record->unit, record->sub); break;
 	case RECORD_DRAIN: checker->drained = true; break;
 	}
 	refresh(checker);

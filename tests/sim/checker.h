@@ -27,8 +27,7 @@ struct checker_line {
 	struct arb_config config;
 	uint8_t owner[ARB_MAX_DEVICES][SIM_FUNCTIONS]; /* sub, or ARB_NO_SUB */
 	uint16_t liars;                                /* devices whose status bit lies */
-	uint64_t
-		slack; /* ns that the executor itself may add: source to FIRED, sample, late timer */
+	uint64_t slack; /* ns that the executor itself adds: to FIRED, a sample, a late timer */
 };
 
 struct checker_unit {
@@ -42,6 +41,8 @@ struct checker_unit {
 	uint64_t owed;
 	uint64_t debt;
 	uint32_t round;               /* of the last ask */
+	uint32_t last;                /* round that was opened */
+	bool open;                    /* ... and has not been resolved */
 	uint32_t asked[ARB_MAX_SUBS]; /* round of the ask that is owed, or in debt */
 	uint64_t masked_due;          /* promise 1 */
 	uint64_t visible_until;       /* ... but for a throttle or fault that was reported */
