@@ -141,6 +141,23 @@ static uint64_t rest(const struct sim *sim)
 	       (sim->config.fault_min << (sim->config.fault_tries + 2));
 }
 
+/* Long after everything came to rest, a broker must be asleep. */
+static bool asleep(struct sim *sim)
+{
+	for (unsigned int timer = 0; timer < ARB_N_TIMERS; timer++)
+		for (unsigned int u = 0; u <= ARB_MAX_UNITS; u++)
+			for (unsigned int sub = 0; sub <= ARB_MAX_SUBS; sub++) {
+				if (!sim->slot[timer][u][sub].armed)
+					continue;
+				sim->checker.broken = PROMISE_CONDUCT;
+				snprintf(sim->checker.why, sizeof(sim->checker.why),
+					 "at rest, and timer %u of unit %u, sub %u is armed", timer,
+					 u, sub);
+				return false;
+			}
+	return true;
+}
+
 bool sim_run(struct sim *sim, uint64_t seed)
 {
 	struct tally *tally = sim->tally;
@@ -154,8 +171,8 @@ bool sim_run(struct sim *sim, uint64_t seed)
 		until = rest(sim);
 		if (!go_on(sim, sim->events + SIM_DRAIN_EVENTS, until))
 			tally->unrested++;
-		else if (!sim->ended &&
-			 !(checker_time(&sim->checker, until) && checker_rest(&sim->checker)))
+		else if (!sim->ended && !(checker_time(&sim->checker, until) &&
+					  checker_rest(&sim->checker) && asleep(sim)))
 			sim->ended = true;
 	}
 	tally->seeds++;
