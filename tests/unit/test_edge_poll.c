@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Owns the behaviour of edge_poll on a loop of its own, in both modes. */
 #include <criterion/criterion.h>
+#include <linux/aio_abi.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "broker/edge_poll.h"
@@ -98,6 +101,44 @@ Test(edge_poll, falls_back_to_level_and_reads)
 		cr_assert_eq(turn(), 0);
 	}
 	cr_assert_neq(eventfd_read(fd, &count), 0, "nobody has read");
+}
+
+/* Only the kernel can take the counter past what write() may: here when an AIO read completes. */
+static void overflow_it(void)
+{
+	struct iocb request = {.aio_lio_opcode = IOCB_CMD_PREAD,
+			       .aio_nbytes = 1,
+			       .aio_flags = IOCB_FLAG_RESFD,
+			       .aio_resfd = (uint32_t)fd};
+	struct iocb *requests[] = {&request};
+	aio_context_t aio = 0;
+	char byte;
+	int file = memfd_create("aio", MFD_CLOEXEC);
+
+	request.aio_fildes = (uint32_t)file;
+	request.aio_buf = (uintptr_t)&byte;
+	cr_assert_eq(eventfd_write(fd, UINT64_MAX - 1), 0);
+	cr_assert_eq(syscall(SYS_io_setup, 1, &aio), 0);
+	cr_assert_eq(syscall(SYS_io_submit, aio, 1, requests), 1);
+	cr_assert_eq(syscall(SYS_io_destroy, aio), 0);
+	close(file);
+}
+
+/* libuv ends a watch at such an error: the source must outlive it. */
+Test(edge_poll, a_counter_at_its_maximum)
+{
+	cr_assert_eq(edge_poll_start(&poll_a, &loop, fd, ready, &loop), 0);
+	turn();
+	overflow_it();
+	turn();
+	turn();
+	cr_assert_eq(overflows, 1);
+	for (unsigned int i = 0; i < 3; i++) {
+		eventfd_write(fd, 1);
+		cr_assert_eq(turn(), 1, "watched on");
+		cr_assert_eq(turn(), 0);
+	}
+	cr_assert_eq(overflows, 1);
 }
 
 static int other;

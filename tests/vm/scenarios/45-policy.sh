@@ -33,5 +33,5 @@ ungranted() {
 check policy.ungranted "$(ungranted || true; cat /tmp/refused.out)" ungranted
 
 second=$(ptirq-broker --config /tmp/ptirq.conf --socket /tmp/second.sock 2>&1 & sleep 1; kill $!)
-check policy.second-broker "$second" says "$second" "$EDU0 is in use by ptirq-broker (pid $broker)"
+check policy.second-broker "$(echo "$second" | grep "^line")" says "$second" "$EDU0 is in use by ptirq-broker (pid $broker)"
 broker_stop
