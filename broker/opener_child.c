@@ -89,27 +89,13 @@ static int do_device(struct child *child, const struct opener_request *request,
 	struct opener_device *device = &reply->device;
 	int fd;
 
-	if (request->verb == OPENER_LOCK) {
-		/* By what is there, so that two names of one device meet; else by the address. */
-		char name[LIMIT_PATH];
-
-		if (opener_identify(child->root, config, device, reply->text) != 0 &&
-		    !device->location[0])
-			snprintf(name, sizeof(name), "%s", config->address);
-		else
-			snprintf(name, sizeof(name), "%s", device->location);
-		for (char *c = name; *c; c++)
-			if (*c == '/')
-				*c = '!';
-		reply->text[0] = 0;
-		fd = opener_lock(child->root, name, child->broker, reply->text);
-		reply->error = fd < 0 ? fd : 0;
-		return fd;
-	}
 	reply->error = opener_identify(child->root, config, device, reply->text);
 	if (reply->error || request->verb == OPENER_IDENTIFY)
 		return -1;
-	if (request->verb == OPENER_UIO) {
+	if (request->verb == OPENER_LOCK) {
+		/* By what it is, not by what it is called: two names of one device meet here. */
+		fd = opener_lock(child->root, device->location, child->broker, reply->text);
+	} else if (request->verb == OPENER_UIO) {
 		fd = opener_open_uio(child->root, device, reply->text);
 	} else if (request->verb == OPENER_PCI_CONFIG) {
 		fd = opener_open_pci_config(child->root, device, reply->text);

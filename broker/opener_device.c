@@ -373,8 +373,14 @@ int opener_open_resource(const char *root, const struct device_config *config,
 	char path[PATH_MAX];
 	int fd;
 
-	if (!config->grant || (!device->iommu && !config->unsafe_dma)) {
-		say(text, "device %s: the configuration does not grant its registers",
+	if (!config->grant) {
+		say(text, "device %s: grant=yes is not in the configuration", config->name);
+		return -EACCES;
+	}
+	if (!device->iommu && !config->unsafe_dma) {
+		say(text,
+		    "device %s: no IOMMU is in front of it, so whoever has its registers can reach "
+		    "all memory by DMA; if that is meant, say unsafe-dma=yes",
 		    config->name);
 		return -EACCES;
 	}

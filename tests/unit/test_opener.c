@@ -225,7 +225,10 @@ Test(opener, registers_only_as_the_configuration_says)
 
 	fake_plug_pci("0000:00:05.0", "uio_pci_generic", "uio7");
 	start(PCI("grant"));
-	refused(OPENER_RESOURCE, "d", -EACCES, "does not grant"); /* and no IOMMU */
+	refused(OPENER_RESOURCE, "d", -EACCES, "no IOMMU is in front of it");
+	fake_write("ptirq.conf", PCI("unsafe-dma"));
+	cr_assert_eq(call(OPENER_CONFIG, "", NULL), 0);
+	refused(OPENER_RESOURCE, "d", -EACCES, "grant=yes is not in the configuration");
 	fake_write("ptirq.conf", PCI("grant unsafe-dma"));
 	cr_assert_eq(call(OPENER_CONFIG, "", NULL), 0);
 	cr_assert_eq(call(OPENER_RESOURCE, "d", NULL), 0, "%s", reply.text);
