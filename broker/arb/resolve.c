@@ -88,7 +88,9 @@ static void deasserted(struct arb *arb, struct arb_unit *u, enum arb_sampling wh
 		arb_refund_guests(arb, u, count(u->answered & arb->guests));
 		arb_resolve(arb, u, ARB_RES_HANDLED, true, out);
 	} else {
-		report(out, ARB_REP_GLITCH, unit_index(arb, u), 0, u->round); /* A8 */
+		/* A8: down of itself, not because a device has just been quieted. */
+		if (!(u->devices & arb->quiet))
+			report(out, ARB_REP_GLITCH, unit_index(arb, u), 0, u->round);
 		arb_resolve(arb, u, ARB_RES_UNHANDLED, true, out);
 	}
 }
