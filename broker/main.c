@@ -13,11 +13,13 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "broker/config.h"
+#include "broker/edge_poll.h"
 #include "broker/exec.h"
 #include "broker/log.h"
 #include "broker/opener.h"
@@ -39,7 +41,8 @@ struct broker {
 	struct exec *exec;
 	struct listener *listener;
 	uv_signal_t sighup, sigterm, sigint;
-	uv_timer_t feed;
+	struct edge_poll
+		feed; /* a timerfd: a uv_timer would give every wait of the loop a time-out */
 	const char *socket_path; /* to be removed at the end; NULL: not ours */
 };
 
@@ -266,7 +269,12 @@ static void stop(struct broker *broker, const char *text)
 	close_handle((uv_handle_t *)&broker->sighup);
 	close_handle((uv_handle_t *)&broker->sigterm);
 	close_handle((uv_handle_t *)&broker->sigint);
-	close_handle((uv_handle_t *)&broker->feed);
+	if (broker->feed.fd >= 0) {
+		int fd = broker->feed.fd;
+
+		edge_poll_stop(&broker->feed, NULL);
+		close(fd);
+	}
 }
 
 static void on_sigterm(uv_signal_t *handle, int signum)
@@ -277,32 +285,53 @@ static void on_sigterm(uv_signal_t *handle, int signum)
 	stop(handle->data, "the broker is stopping");
 }
 
-/* The manager is told that all is well only if it is (promise 1). */
-static void on_feed(uv_timer_t *timer)
+/* Twice as often as the manager wants to hear. */
+static void arm_feed(int fd)
 {
-	struct broker *broker = timer->data;
+	uint64_t usec = systemd_watchdog_usec() / 2;
+	struct itimerspec spec = {.it_value = {usec / 1000000, usec % 1000000 * 1000}};
 
+	timerfd_settime(fd, 0, &spec, NULL);
+}
+
+/* The manager is told that all is well only if it is (promise 1). */
+static void on_feed(void *user, bool overflow)
+{
+	struct broker *broker = user;
+
+	(void)overflow;
+	arm_feed(broker->feed.fd);
 	if (exec_healthy(broker->exec))
 		systemd_notify("WATCHDOG=1");
 	else
 		log_error(NULL, "a unit has been in one round for far too long");
 }
 
+static int start_feeding(struct broker *broker)
+{
+	int fd, r;
+
+	if (!systemd_watchdog_usec())
+		return 0;
+	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	arm_feed(fd);
+	r = edge_poll_start(&broker->feed, &broker->loop, fd, on_feed, broker);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
 static void start_handles(struct broker *broker)
 {
-	uint64_t feed_ms = systemd_watchdog_usec() / 2000;
-
 	uv_signal_init(&broker->loop, &broker->sighup);
 	uv_signal_init(&broker->loop, &broker->sigterm);
 	uv_signal_init(&broker->loop, &broker->sigint);
-	uv_timer_init(&broker->loop, &broker->feed);
 	broker->sighup.data = broker->sigterm.data = broker->sigint.data = broker;
-	broker->feed.data = broker;
 	uv_signal_start(&broker->sighup, on_sighup, SIGHUP);
 	uv_signal_start(&broker->sigterm, on_sigterm, SIGTERM);
 	uv_signal_start(&broker->sigint, on_sigterm, SIGINT);
-	if (feed_ms)
-		uv_timer_start(&broker->feed, on_feed, 0, feed_ms);
 }
 
 /* ---- main ---------------------------------------------------------------------------------------- */
@@ -339,12 +368,12 @@ static int start(struct broker *broker, const struct options *options, const str
 	if (r < 0)
 		return r;
 	systemd_notify("READY=1");
-	return 0;
+	return start_feeding(broker);
 }
 
 static int run(const struct options *options)
 {
-	struct broker broker = {0};
+	struct broker broker = {.feed.fd = -1};
 	const struct config *config;
 	int r = 0;
 
