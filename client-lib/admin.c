@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * ptirq-admin.h: questions about everything, and orders. Owns the watch's backlog, since records
  * come in the middle of other questions and are for dispatch only.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The hot path: from the page's news to a struct ptirq_irq, and the verdict back. Must make no
  * system call but one epoll_wait() when there is nothing, and one write() of the ack eventfd when the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Lines and their devices: what the broker knows of them, and their registers in this process's
  * memory. Keeps nothing in the handle.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * What the broker says unasked. Owns the mapping of the shared pages. Must not call the user: an
  * event may come in the middle of a question.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The connection's life: connect, greet, subscribe again, lose, back off. Owns the socket, the two
  * eventfds, the timer and the epoll fd that holds them. Must not block but in epoll_wait(), and not

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The handle: its birth and end, what it says about failures, and dispatch. Must not know how a
  * connection is made or what a message means.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * One question, one answer, at most ANSWER_MS. Owns the handle's `asked`. Must not know what the
  * questions mean; events that arrive meanwhile are applied as ever, and no handler runs.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The subscriptions' lives and settings. Owns each one's eventfds and its place in by_slot. Must not
  * look into the pages.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * ptirqctl [--json] [--socket PATH] VERB: finds the verb, opens the connection, says what went wrong.
  */

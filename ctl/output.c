@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Documents as text or as JSON. Owns the json-c and the libsmartcols objects; must not know what a
  * line is.

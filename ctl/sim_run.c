@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * ptirqctl sim run: plays the devices of a software line. It raises a bit only after it has seen it
  * 0, so every assertion is one that a driver has to serve, and its log can be held against the

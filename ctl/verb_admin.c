@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* ptirqctl release CLIENT|LINE, reload, check CONFIG: orders, whose answer is yes or no. */
 #include "ctl/output.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* ptirqctl lines, ptirqctl show LINE. */
 #include "ctl/output.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* ptirqctl sim assert|deassert LINE DEVICE [BITS], and the way to sim run. */
 #include "ctl/output.h"
 

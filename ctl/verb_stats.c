@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* ptirqctl stats [LINE], ptirqctl clients. */
 #include "ctl/output.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* ptirqctl status: is the broker well, and what has it done? */
 #include "ctl/output.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* ptirqctl watch [--count N] [LINE]: what happens, as it happens, until interrupted. */
 #include "ctl/output.h"
 

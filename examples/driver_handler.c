@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * A driver with a handler, and poll() for a loop: what to do if there are other things to wait for.
  *

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * A driver with a thread to spare: wait, serve, answer, wait again.
  *

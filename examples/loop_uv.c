@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * A driver inside a libuv program. The library's fd is one uv_poll among the program's others.
  *

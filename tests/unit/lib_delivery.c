@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * libptirq: from the page to the driver and back: wait, take, ack, the races of the news words,
  * messages, eventfds of one's own, handlers in a foreign loop, watching. Against a fake broker.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * libptirq: opening, refusals and their sentences, subscribing and its options, what a fork means,
  * lines and devices, orders. Against a fake broker.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * libptirq over the broker's lives: loss, back-off, subscribing again, new epochs, evictions.
  * Against a fake broker.
