@@ -86,7 +86,7 @@ ptirqctl lines | grep softer
 echo "== stopped, by its own doing"
 systemctl stop ptirq-broker.socket ptirq-broker.service
 [ "$(property Result) $(property ExecMainStatus)" = "success 0" ]
-[ -z "$(pgrep ptirq || true)" ]
+[ -z "$(grep -lx 'ptirq-.*' /proc/[0-9]*/comm || true)" ]
 trap - EXIT
 echo "all is well"
 END
