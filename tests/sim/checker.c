@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* A5: an ask gets this part of its share at the least, however many waves a round has. */
+#define SHARES       4
 #define ORPHAN_BOUND 100000000u /* promise 2: 100 ms */
 
 static bool __attribute__((format(printf, 3, 4)))
@@ -157,6 +159,21 @@ static bool verdict(struct checker *checker, const struct record *record)
 	return true;
 }
 
+/* A5: nobody is timed out before he had the time that he was promised, or a fair share of it. */
+static bool grants(struct checker *checker, const struct arb_action *action)
+{
+	uint64_t budget = checker->line.config.round_deadline;
+	uint64_t members = (uint64_t)__builtin_popcountll(checker->unit[action->unit].members);
+	uint64_t fair = budget / (SHARES * members);
+	uint64_t own = checker->deadline[action->sub];
+
+	if (!own)
+		own = checker->ask_deadline ? checker->ask_deadline : budget / 2;
+	if (action->delay >= own || action->delay >= fair)
+		return true;
+	return breaks(checker, PROMISE_CONDUCT, "gives sub %u no time to answer", action->sub);
+}
+
 static bool asks(struct checker *checker, const struct arb_action *action)
 {
 	struct checker_unit *u = &checker->unit[action->unit];
@@ -170,6 +187,10 @@ static bool asks(struct checker *checker, const struct arb_action *action)
 			      action->sub);
 	if ((u->debt | checker->quarantined) & sub & ~checker->probing)
 		return breaks(checker, PROMISE_CONDUCT, "asks sub %u, which is in debt",
+			      action->sub);
+	if (((u->debt | checker->quarantined) & sub) && !is_edge(checker, action->unit) &&
+	    !(action->flags & ARB_ASK_PROBE))
+		return breaks(checker, PROMISE_CONDUCT, "does not tell sub %u that it is a probe",
 			      action->sub);
 	if (u->owed && u->round != action->round)
 		return breaks(checker, PROMISE_NO_EARLY_UNMASK,
@@ -320,7 +341,7 @@ static bool action_taken(struct checker *checker, const struct arb_action *actio
 		u->last = action->round;
 		u->open = true;
 		break;
-	case ARB_ACT_ARM_TIMER:
+	case ARB_ACT_ARM_TIMER: return action->timer != ARB_TIMER_ASK || grants(checker, action);
 	case ARB_ACT_CANCEL_TIMER:
 	case ARB_N_ACTIONS: break;
 	}

@@ -63,6 +63,8 @@ struct checker {
 	struct checker_device device[ARB_MAX_DEVICES];
 	uint8_t bound[ARB_MAX_SUBS]; /* device or ARB_NO_DEVICE */
 	uint8_t flags[ARB_MAX_SUBS];
+	uint64_t deadline[ARB_MAX_SUBS]; /* A5: its own; 0: the line's */
+	uint64_t ask_deadline;           /* the line's */
 	uint64_t joined, parked, quarantined, probing;
 	uint64_t wait; /* the longest a living subscriber may wait to be asked */
 	uint64_t now;

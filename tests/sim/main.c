@@ -9,7 +9,7 @@
 #include "tests/sim/sim.h"
 
 /* Histories within which a mutant must be caught. */
-#define MUTANT_SEEDS 300
+#define MUTANT_SEEDS 2000
 
 struct options {
 	uint64_t first, last;

@@ -22,6 +22,7 @@ void checker_init(struct checker *checker, const struct checker_line *line)
 	memset(checker, 0, sizeof(*checker));
 	checker->line = *line;
 	checker->wait = longest_wait(line);
+	checker->ask_deadline = line->config.ask_deadline;
 	for (unsigned int u = 0; u < line->config.n_units; u++) {
 		checker->unit[u].direct = ARB_NO_SUB;
 		checker->unit[u].masked_due = NEVER;
@@ -155,6 +156,7 @@ static void joins(struct checker *checker, const struct arb_event *event)
 	checker->quarantined &= ~sub;
 	checker->bound[event->sub] = event->device;
 	checker->flags[event->sub] = event->flags;
+	checker->deadline[event->sub] = event->deadline;
 	for (unsigned int u = 0; u < checker->line.config.n_units; u++)
 		if (event->device == ARB_NO_DEVICE ||
 		    checker->line.config.device_unit[event->device] == u)
@@ -202,12 +204,15 @@ void model_accepted(struct checker *checker, const struct arb_event *event)
 			checker->probing |= BIT(event->sub);
 		break;
 	case ARB_EV_POLICY:
+		if (event->deadline)
+			checker->ask_deadline = event->deadline;
+		break;
+	case ARB_EV_SUB_POLICY: checker->deadline[event->sub] = event->deadline; break;
 	case ARB_EV_FIRED:
 	case ARB_EV_VERDICT:
 	case ARB_EV_LEVEL:
 	case ARB_EV_OP_FAILED:
 	case ARB_EV_OP_DONE:
-	case ARB_EV_SUB_POLICY:
 	case ARB_EV_TAP:
 	case ARB_N_EVENTS: break;
 	}

@@ -13,6 +13,7 @@ static const char *const names[MUTANT_N] = {
 	[MUTANT_DIRTY_REFUSAL] = "dirty-refusal",
 	[MUTANT_REFUSED_VERDICT] = "refused-verdict",
 	[MUTANT_LOST_DEADLINE] = "lost-deadline",
+	[MUTANT_NO_TIME] = "no-time",
 	[MUTANT_LOST_STATE_TIMER] = "lost-state-timer",
 	[MUTANT_LOST_PROBE] = "lost-probe",
 	[MUTANT_DEBT_FOR_EVER] = "debt-for-ever",
@@ -80,6 +81,13 @@ static void quiet_last(struct arb_actions *actions)
 			actions->a[actions->n++] = quiet;
 			n--;
 		}
+}
+
+static void at_once(struct arb_actions *actions)
+{
+	for (uint32_t i = 0; i < actions->n; i++)
+		if (actions->a[i].kind == ARB_ACT_ARM_TIMER && actions->a[i].timer == ARB_TIMER_ASK)
+			actions->a[i].delay = 0;
 }
 
 static void ask_the_gone(struct mutant *mutant, struct arb_actions *actions)
@@ -176,6 +184,7 @@ int mutant_step(struct mutant *mutant, struct arb *arb, const struct arb_event *
 	case MUTANT_LOST_DEADLINE:
 		drop(mutant, ret_actions, ARB_ACT_ARM_TIMER, ARB_TIMER_ASK, 5);
 		break;
+	case MUTANT_NO_TIME: at_once(ret_actions); break;
 	case MUTANT_LOST_STATE_TIMER:
 		drop(mutant, ret_actions, ARB_ACT_ARM_TIMER, ARB_TIMER_STATE, 5);
 		break;

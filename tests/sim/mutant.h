@@ -17,6 +17,7 @@ enum mutant_kind {
 	MUTANT_DIRTY_REFUSAL,    /* a refused event leaves a trace in the state */
 	MUTANT_REFUSED_VERDICT,  /* now and then a rightful verdict is refused */
 	MUTANT_LOST_DEADLINE,    /* the timer of an ask is not armed */
+	MUTANT_NO_TIME,          /* ... or armed to expire at once */
 	MUTANT_LOST_STATE_TIMER, /* what THROTTLED, POLLED and FAULT wait for is not armed */
 	MUTANT_LOST_PROBE,       /* a debtor gets no other chance */
 	MUTANT_DEBT_FOR_EVER,    /* late verdicts and answered probes pay nothing */
