@@ -264,6 +264,84 @@ def socket_activation(broker):
     assert os.path.exists(path), "the manager's socket is the manager's to remove"
 
 
+def in_a_run_of_its_own(function):
+    """In a child with an empty /run, so that it can have a journal."""
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def child():
+        assert libc.unshare(0x00020000) == 0, os.strerror(ctypes.get_errno())  # CLONE_NEWNS
+        assert libc.mount(b"none", b"/", None, 1 << 14 | 1 << 18, None) == 0  # MS_REC|MS_PRIVATE
+        assert libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, None) == 0
+        function()
+    as_user(os.geteuid(), os.getegid(), os.getgroups(), child)
+
+
+@test
+def journal(broker):
+    """With structured fields, if stderr is the journal; and a full journal holds nobody up."""
+    if os.geteuid() != 0:
+        print("skip: needs root, for a /run of its own")
+        return
+
+    def with_a_journal():
+        os.makedirs("/run/systemd/journal")
+        path = os.path.join(broker.directory.name, "journaled.sock")
+        ours, theirs = socket.socketpair()
+        with ours, theirs, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.bind("/run/systemd/journal/socket")
+            sock.settimeout(10)
+            st = os.fstat(theirs.fileno())
+            env = {"JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"}
+            with subprocess.Popen([PROGRAM, "--sim", "--socket", path], stderr=theirs,
+                                  env=env) as process:
+                try:
+                    entry = sock.recv(4096).decode()
+                    assert entry == ("SYSLOG_IDENTIFIER=ptirq-broker\nPRIORITY=6\n"
+                                     f"MESSAGE=listening on {path}\n"), entry
+                    from client import Client
+                    while "lines" not in entry:
+                        entry = sock.recv(4096).decode()
+                    with Client(path) as client:
+                        client.grant("demo", "dev0").close()
+                        entry = sock.recv(4096).decode()
+                        assert "\nPTIRQ_LINE=demo\nPTIRQ_CLIENT=1\n" in entry, entry
+                        for _ in range(2000):  # its queue is full long before
+                            client.grant("demo", "dev0").close()
+                finally:
+                    process.terminate()
+                    assert process.wait(10) == 0
+    in_a_run_of_its_own(with_a_journal)
+
+
+@test
+def promptness(broker):
+    """fifo-priority=, cpu= and mlock= take effect, and are for nobody else: not for the opener."""
+    if os.geteuid() != 0:
+        print("skip: needs root, for real-time priority")
+        return
+    text = "[broker]\nfifo-priority = 10\ncpu = 0\nmlock = yes\n" + CONFIG
+    with Configured(text) as b:
+        pid = b.process.pid
+        said = b.said()
+        if "fifo-priority=10:" not in said:
+            for task in threads(b):
+                assert os.sched_getscheduler(int(task)) == os.SCHED_FIFO
+                assert os.sched_getparam(int(task)).sched_priority >= 10
+        assert os.sched_getaffinity(pid) == {0}
+        if "mlock=yes:" not in said:
+            with open(f"/proc/{pid}/status") as f:
+                locked = next(int(x.split()[1]) for x in f if x.startswith("VmLck"))
+            assert locked > 0
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            opener = int(f.read().split()[0])
+        assert os.sched_getscheduler(opener) == os.SCHED_OTHER
+        with b.client(pages=True) as client:
+            sub = client.subscribe("a", device="dev0")
+            client.sim_assert("a", "dev0", 1)
+            assert sub.wait()
+
+
 # ------------------------------------------------------------------------------------ commands
 
 @test
