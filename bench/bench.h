@@ -62,8 +62,15 @@ void bench_broker_stop(struct bench_broker *broker);
 uint64_t bench_cpu_ns(pid_t pid);
 uint64_t bench_rss(pid_t pid);
 
-/* Take the CPU and the priority of a role. */
+/*
+ * Take the CPU and the priority of a role, and give them back. The raiser has its only while it measures:
+ * what it would wait for in the kernel otherwise (the end of a process, say) may be held by somebody on
+ * the same CPU whom it does not let run.
+ */
 void bench_pin(const struct bench_options *options, enum bench_priority priority);
+void bench_unpin(const struct bench_options *options);
+/* If true is not said again within 5 s, nor false, the program ends: an interrupt was lost. */
+void bench_expect_progress(bool expected);
 
 /* Memory that a client shares with the raiser. */
 struct bench_shared {

@@ -40,8 +40,12 @@ struct bench_case {
 
 static void await_clients(struct bench_shared *shared, uint32_t n)
 {
-	while (atomic_load(&shared->ready) < n)
+	for (int ms = 0; atomic_load(&shared->ready) < n; ms++) {
+		if (ms == 10000)
+			errx(1, "only %u of %u clients are ready after 10 s",
+			     atomic_load(&shared->ready), n);
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
 }
 
 static void put(int fd)
@@ -190,6 +194,7 @@ static void rest(uint64_t *busy_since)
 {
 	if (bench_now_ns() - *busy_since < 50000000)
 		return;
+	bench_expect_progress(true);
 	nanosleep(&(struct timespec){.tv_nsec = 6000000}, NULL);
 	*busy_since = bench_now_ns();
 }
@@ -198,6 +203,7 @@ void bench_case_run(struct bench_case *c, int n, uint64_t *round_trip, uint64_t 
 {
 	uint64_t busy_since = 0;
 
+	bench_pin(c->options, BENCH_PRIO_RAISER);
 	for (int i = 0; i < n; i++) {
 		uint64_t start;
 
@@ -210,6 +216,8 @@ void bench_case_run(struct bench_case *c, int n, uint64_t *round_trip, uint64_t 
 		round_trip[i] = bench_now_ns() - start;
 		one_way[i] = atomic_load(&c->shared->woken_ns) - start;
 	}
+	bench_expect_progress(false);
+	bench_unpin(c->options);
 }
 
 struct burst_client {
@@ -278,6 +286,7 @@ double bench_burst(const struct bench_options *options, const struct bench_broke
 			errx(1, "%s", ptirq_error(admin));
 		drain(pin[i].unmasked_fd);
 	}
+	bench_pin(options, BENCH_PRIO_RAISER);
 	cpu = bench_cpu_ns(broker->pid);
 	for (int b = 0; b < bursts; b++) {
 		rest(&busy_since);
@@ -291,6 +300,8 @@ double bench_burst(const struct bench_options *options, const struct bench_broke
 			take(pin[i].unmasked_fd);
 	}
 	cpu = bench_cpu_ns(broker->pid) - cpu;
+	bench_expect_progress(false);
+	bench_unpin(options);
 	for (int i = 0; i < lines; i++)
 		ptirq_sim_close(&pin[i]);
 	ptirq_close(admin);

@@ -22,17 +22,49 @@
 
 #include "bench.h"
 
+static void set_scheduler(const struct bench_options *options, int policy, int priority)
+{
+	struct sched_param param = {.sched_priority = priority};
+
+	if (options->fifo && sched_setscheduler(0, policy, &param) < 0)
+		err(1, "SCHED_FIFO priority %d", priority);
+}
+
 void bench_pin(const struct bench_options *options, enum bench_priority priority)
 {
-	struct sched_param param = {.sched_priority = (int)priority};
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET((unsigned int)options->cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) < 0)
 		err(1, "cannot run on CPU %d", options->cpu);
-	if (options->fifo && sched_setscheduler(0, SCHED_FIFO, &param) < 0)
-		err(1, "SCHED_FIFO priority %d", param.sched_priority);
+	set_scheduler(options, SCHED_FIFO, (int)priority);
+}
+
+void bench_unpin(const struct bench_options *options)
+{
+	cpu_set_t set;
+
+	memset(&set, 0xff, sizeof(set));
+	sched_setaffinity(0, sizeof(set), &set);
+	set_scheduler(options, SCHED_OTHER, 0);
+}
+
+static void on_alarm(int signal)
+{
+	static const char text[] =
+		"ptirq-bench: an interrupt has not come back for 5 s: it was lost\n";
+
+	(void)signal;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) > 0)
+		_exit(1);
+	_exit(2);
+}
+
+void bench_expect_progress(bool expected)
+{
+	signal(SIGALRM, on_alarm);
+	alarm(expected ? 5 : 0);
 }
 
 static void write_config(const struct bench_broker *broker, const char *config)
