@@ -276,7 +276,8 @@ void client_holds(struct sim *sim, const struct item *item)
 	/* Nothing of its own: it looks again later rather than storm. */
 	if (!serve(sim, item->sub, item->unit) && rng_chance(&sim->rng, 900)) {
 		if (sim->unit[item->unit].direct == item->sub)
-			sim_push(sim, rng_range(&sim->rng, SIM_MS, 5 * SIM_MS), &again);
+			sim_push(sim, rng_range(&sim->rng, 1, sim->config.round_deadline / 8),
+				 &again);
 		return;
 	}
 	if (sim->unit[item->unit].direct == item->sub && sim->unit[item->unit].up)
