@@ -384,6 +384,14 @@ int opener_open_resource(const char *root, const struct device_config *config,
 		    config->name);
 		return -EACCES;
 	}
+	/* A UIO node would map others, but whoever has the node can unmask the device at will. */
+	if (!device->n_resources) {
+		say(text,
+		    "device %s (%s) has no registers that can be handed out: it is no PCI device with "
+		    "memory",
+		    config->name, device->location);
+		return -ENOENT;
+	}
 	if (index >= device->n_resources) {
 		say(text, "device %s has no register region %u: there are %u", config->name, index,
 		    device->n_resources);

@@ -213,11 +213,27 @@ static void grant_ask(struct uio_grant *grant)
 	opener_ask(grant->uio->opener, &request, on_resource, grant);
 }
 
+static const char *why_absent(const struct uio_device *device, char problem[LIMIT_TEXT])
+{
+	snprintf(problem, LIMIT_TEXT, "device %s is absent: %.400s", device->config->name,
+		 device->problem);
+	return problem;
+}
+
 static void on_resource(void *user, const struct opener_reply *reply, int fd)
 {
 	struct uio_grant *grant = user;
+	const struct uio_device *device = &grant->uio->device[grant->device];
 	uint32_t n = grant->grant.n;
+	char problem[LIMIT_TEXT];
 
+	/* It was asked for while the device was being armed, and that has failed: perhaps it is
+	 * another broker's. */
+	if (!reply->error && device->state == UIO_ABSENT) {
+		close(fd);
+		grant_end(grant, -ENODEV, why_absent(device, problem));
+		return;
+	}
 	if (reply->error) {
 		grant_end(grant, reply->error, reply->text);
 		return;
@@ -249,19 +265,8 @@ static void uio_grant(struct source *source, uint8_t index, enum source_grant_ki
 		     NULL);
 		return;
 	}
-	if (device->state != UIO_ARMED) {
-		snprintf(problem, sizeof(problem), "device %s is absent: %.400s",
-			 device->config->name, device->problem);
-		done(user, -ENODEV, problem, NULL);
-		return;
-	}
-	/* Its node would map it, but a client that has the node can unmask the device at will. */
-	if (!device->info.n_resources) {
-		snprintf(problem, sizeof(problem),
-			 "device %s (%s) has no registers that can be granted: it is no PCI device "
-			 "with memory",
-			 device->config->name, device->info.location);
-		done(user, -ENOENT, problem, NULL);
+	if (device->state == UIO_ABSENT) {
+		done(user, -ENODEV, why_absent(device, problem), NULL);
 		return;
 	}
 	grant = calloc(1, sizeof(*grant));

@@ -98,7 +98,7 @@ static void end(void)
 
 TestSuite(source_uio, .init = begin, .fini = end);
 
-static void start(const char *devices)
+static void begin_start(const char *devices)
 {
 	struct opener_request request = {.verb = OPENER_CONFIG};
 	char text[1024], path[LIMIT_PATH], problem[LIMIT_TEXT];
@@ -116,6 +116,11 @@ static void start(const char *devices)
 	cr_assert_eq(source_uio_new(&config.line[0], &loop, opener, &events, &loop, &source), 0);
 	cr_assert_eq(source->ops->describe(source, &topology, problem), 0, "%s", problem);
 	source->ops->start(source);
+}
+
+static void start(const char *devices)
+{
+	begin_start(devices);
 	while (!ups && !gones)
 		uv_run(&loop, UV_RUN_ONCE);
 }
@@ -344,6 +349,30 @@ Test(source_uio, a_grant_under_way_does_not_outlive_the_source)
 	cr_assert_eq(grant_error, 1);
 }
 
+Test(source_uio, a_grant_may_come_while_the_device_is_armed)
+{
+	fake_plug_pci(DEV0, "uio_pci_generic", "uio0");
+	begin_start("device = " DEV0 " grant unsafe-dma\n");
+	cr_assert_eq(grant(0, SOURCE_GRANT_REGISTERS), 0, "%s", grant_problem);
+	for (uint32_t i = 0; i < granted.n; i++)
+		close(granted.region[i].fd);
+	while (!ups)
+		uv_run(&loop, UV_RUN_ONCE);
+}
+
+/* Here arming fails after the registers were asked for, as with a device that another broker has. */
+Test(source_uio, a_grant_of_a_device_that_cannot_be_armed)
+{
+	char node[LIMIT_PATH];
+
+	fake_plug_pci(DEV0, "uio_pci_generic", "uio0");
+	snprintf(node, sizeof(node), "%s/run/ptirq/lock", root);
+	symlink("/nowhere", node);
+	begin_start("device = " DEV0 " name=d grant unsafe-dma\n");
+	cr_assert_eq(grant(0, SOURCE_GRANT_REGISTERS), -ENODEV);
+	cr_assert_not_null(strstr(grant_problem, "device d is absent: "), "%s", grant_problem);
+}
+
 Test(source_uio, absent_devices_grant_nothing)
 {
 	fake_plug_pci(DEV0, "uio_pci_generic", "uio0");
@@ -375,7 +404,7 @@ static void irqcontrol(void)
 	cfmakeraw(&raw);
 	tcsetattr(driver, TCSANOW, &raw);
 	fake_plug_uio("uio3", "adc", ptsname(driver));
-	start("device = adc\n");
+	start("device = adc grant unsafe-dma\n");
 }
 
 Test(source_uio, irqcontrol_is_a_word_written_to_the_node)
@@ -398,6 +427,7 @@ Test(source_uio, irqcontrol_is_a_word_written_to_the_node)
 	cr_assert_eq(written(), 1);
 	cr_assert_eq(source->ops->sample(source, 0).asserted, -1);
 	cr_assert_eq(grant(0, SOURCE_GRANT_REGISTERS), -ENOENT);
+	cr_assert_not_null(strstr(grant_problem, "no registers that can be handed out"));
 	close(driver);
 	while (!gones)
 		uv_run(&loop, UV_RUN_ONCE);
