@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define TICK_NS    1000000
-#define IDLE_TICKS 1000
+#define IDLE_TICKS 100
 
 static struct {
 	_Atomic uint32_t writing; /* number of the write that is under way; 0: none */
