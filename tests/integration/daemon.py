@@ -332,7 +332,7 @@ def promptness(broker):
         if "mlock=yes:" not in said:
             with open(f"/proc/{pid}/status") as f:
                 locked = next(int(x.split()[1]) for x in f if x.startswith("VmLck"))
-            assert locked > 0
+            assert locked > 0 or broker.sanitized()  # which make mlockall() do nothing
         with open(f"/proc/{pid}/task/{pid}/children") as f:
             opener = int(f.read().split()[0])
         assert os.sched_getscheduler(opener) == os.SCHED_OTHER
@@ -387,10 +387,14 @@ def without_standard_streams(broker):
     with subprocess.Popen(["/bin/sh", "-c", program]) as process:
         try:
             from client import Client
-            while not os.path.exists(path):
+            client = None
+            while not client:  # it cannot say that it is ready: its socket is there a little earlier
                 assert process.poll() is None
-                time.sleep(0.002)
-            with Client(path) as client:
+                try:
+                    client = Client(path)
+                except (FileNotFoundError, ConnectionRefusedError):
+                    time.sleep(0.002)
+            with client:
                 assert "NOT_FOUND" in refusal(client.subscribe, "none")
                 client.grant("demo", "dev0").close()  # this is logged
                 assert client.lines()
