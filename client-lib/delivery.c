@@ -182,7 +182,8 @@ static void ack_by_message(struct ptirq_sub *sub, const struct ptirq_irq *irq,
 			},
 	};
 
-	link_send(sub->ptirq, &request);
+	if (link_send(sub->ptirq, &request) == 0)
+		sub->ptirq->reply_due = true;
 }
 
 int ptirq_ack(struct ptirq_sub *sub, const struct ptirq_irq *irq, enum ptirq_verdict verdict)

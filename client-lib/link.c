@@ -77,6 +77,7 @@ static void drop(struct ptirq *ptirq)
 		sub_unbind(sub);
 	ptirq->kicked = false;
 	ptirq->greeting = 0;
+	ptirq->reply_due = false;
 	ptirq->subscribing = NULL;
 	ptirq->farewell = 0;
 	ptirq->link = LINK_DOWN;
@@ -355,8 +356,15 @@ static void timer_expired(struct ptirq *ptirq)
 int link_step(struct ptirq *ptirq, int timeout_ms)
 {
 	struct epoll_event events[3];
-	int n = epoll_wait(ptirq->epoll, events, 3, timeout_ms);
+	int n;
 
+	/* An Ack's reply is there by now, or about to come: no need to be told. */
+	if (ptirq->reply_due) {
+		ptirq->reply_due = false;
+		receive(ptirq);
+		return 0;
+	}
+	n = epoll_wait(ptirq->epoll, events, 3, timeout_ms);
 	if (n < 0)
 		return -errno;
 	for (int i = 0; i < n; i++)

@@ -114,25 +114,36 @@ union control {
 	char space[CMSG_SPACE(LIMIT_MESSAGE_FDS * sizeof(int))];
 };
 
-int channel_send(int fd, const void *data, size_t size, const int *fds, size_t n_fds)
+static ssize_t send_fds(int fd, const void *data, size_t size, const int *fds, size_t n_fds)
 {
 	struct iovec iov = {.iov_base = (void *)data, .iov_len = size};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	union control control = {0};
-	struct cmsghdr *c;
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(n_fds * sizeof(int)),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
+	return TEMP_FAILURE_RETRY(sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+int channel_send(int fd, const void *data, size_t size, const int *fds, size_t n_fds)
+{
+	ssize_t n;
 
 	assert(size > 0 && size <= LIMIT_MESSAGE && n_fds <= LIMIT_MESSAGE_FDS);
-	if (n_fds > 0) {
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
-	}
 	/* A packet goes whole or not at all. */
-	return TEMP_FAILURE_RETRY(sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)) < 0 ? -errno : 0;
+	if (n_fds > 0)
+		n = send_fds(fd, data, size, fds, n_fds);
+	else
+		n = TEMP_FAILURE_RETRY(send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
+	return n < 0 ? -errno : 0;
 }
 
 /*

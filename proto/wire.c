@@ -25,22 +25,29 @@
 
 /* Blocks are preceded by their size: the only way to know how long a string was on the wire. */
 struct arena {
-	size_t used;
-	alignas(max_align_t) uint8_t bytes[LIMIT_DECODE_ARENA];
+	size_t used, size;
+	uint8_t *bytes;
+	bool full; /* something did not fit */
 };
 
 #define ARENA_ALIGN alignof(max_align_t)
 
-/* NULL when it does not fit: the message is then refused (T10). */
+/* An arena of @n bytes on the stack of this call. */
+#define ARENA(name, n)                                \
+	alignas(max_align_t) uint8_t name##_bytes[n]; \
+	struct arena name = {.size = (n), .bytes = name##_bytes}
+
 static void *arena_alloc(void *data, size_t size)
 {
 	struct arena *a = data;
 	uint8_t *block = a->bytes + a->used;
-	size_t room = sizeof(a->bytes) - a->used;
+	size_t room = a->size - a->used;
 
 	if (size > room ||
-	    ARENA_ALIGN + (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN > room)
+	    ARENA_ALIGN + (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN > room) {
+		a->full = true;
 		return NULL;
+	}
 	memcpy(block, &size, sizeof(size));
 	a->used += ARENA_ALIGN + (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 	return block + ARENA_ALIGN;
@@ -62,9 +69,9 @@ static size_t arena_size(const void *block)
 
 /*
  * For encoding. Cannot fail: the structs of the largest message with a copy of its every string are
- * a fraction of the arena.
+ * half of this.
  */
-_Static_assert(4 * sizeof(struct wire_from_broker) < LIMIT_DECODE_ARENA, "encoding always fits");
+#define ENCODE_ARENA (4 * sizeof(struct wire_from_broker))
 static void *arena_take(struct arena *a, size_t size)
 {
 	void *block = arena_alloc(a, size);
@@ -351,9 +358,8 @@ int wire_request_encode(const struct wire_request *w, uint8_t buf[LIMIT_MESSAGE]
 {
 	Ptirq__V1__Request p = PTIRQ__V1__REQUEST__INIT;
 	Ptirq__V1__Reload reload = PTIRQ__V1__RELOAD__INIT;
-	struct arena a;
+	ARENA(a, ENCODE_ARENA);
 
-	a.used = 0;
 	p.id = w->id;
 	switch (w->kind) {
 #define X(KIND, member, message) \
@@ -375,9 +381,8 @@ int wire_reply_encode(const struct wire_reply *w, uint8_t buf[LIMIT_MESSAGE])
 	Ptirq__V1__FromBroker outer = PTIRQ__V1__FROM_BROKER__INIT;
 	Ptirq__V1__Reply p = PTIRQ__V1__REPLY__INIT;
 	Ptirq__V1__Status status;
-	struct arena a;
+	ARENA(a, ENCODE_ARENA);
 
-	a.used = 0;
 	p.id = w->id;
 	status_out(&a, &w->status, &status);
 	p.status = &status;
@@ -397,9 +402,8 @@ int wire_event_encode(const struct wire_event *w, uint8_t buf[LIMIT_MESSAGE])
 {
 	Ptirq__V1__FromBroker outer = PTIRQ__V1__FROM_BROKER__INIT;
 	Ptirq__V1__Event p = PTIRQ__V1__EVENT__INIT;
-	struct arena a;
+	ARENA(a, ENCODE_ARENA);
 
-	a.used = 0;
 	switch (w->kind) {
 #define X(KIND, member, message) \
 	case WIRE_EV_##KIND: CASE_OUT(event, PTIRQ__V1__EVENT__EVENT_##KIND, member, message)
@@ -417,7 +421,6 @@ static void *unpack(struct arena *a, const ProtobufCMessageDescriptor *type, con
 {
 	ProtobufCAllocator allocator = {arena_alloc, arena_free, a};
 
-	a->used = 0;
 	return size > LIMIT_MESSAGE ? NULL
 				    : protobuf_c_message_unpack(type, &allocator, size, data);
 }
@@ -474,13 +477,12 @@ static bool event_in(const Ptirq__V1__Event *p, struct wire_event *w)
 	return true;
 }
 
-int wire_request_decode(const uint8_t *data, size_t size, struct wire_request *ret)
+static int request_decode(struct arena *a, const uint8_t *data, size_t size, void *ret)
 {
 	struct wire_request w;
-	struct arena a;
 	const Ptirq__V1__Request *p;
 
-	p = unpack(&a, &ptirq__v1__request__descriptor, data, size);
+	p = unpack(a, &ptirq__v1__request__descriptor, data, size);
 	memset(&w, 0, sizeof(w));
 	if (!p || !request_in(p, &w))
 		return -EPROTO;
@@ -488,17 +490,20 @@ int wire_request_decode(const uint8_t *data, size_t size, struct wire_request *r
 	return 0;
 }
 
-int wire_from_broker_decode(const uint8_t *data, size_t size, struct wire_from_broker *ret)
+static int from_broker_decode(struct arena *a, const uint8_t *data, size_t size, void *ret)
 {
 	struct wire_from_broker w;
-	struct arena a;
+	size_t used = sizeof(w);
 	const Ptirq__V1__FromBroker *p;
 	bool good = true;
 
-	p = unpack(&a, &ptirq__v1__from_broker__descriptor, data, size);
+	p = unpack(a, &ptirq__v1__from_broker__descriptor, data, size);
 	if (!p)
 		return -EPROTO;
-	memset(&w, 0, sizeof(w));
+	/* An event is a fraction of a reply, and the one that is waited for. */
+	if (p->message_case == PTIRQ__V1__FROM_BROKER__MESSAGE_EVENT)
+		used = offsetof(struct wire_from_broker, event) + sizeof(w.event);
+	memset(&w, 0, used);
 	switch (p->message_case) {
 	case PTIRQ__V1__FROM_BROKER__MESSAGE_REPLY: good = reply_in(p->reply, &w.reply); break;
 	case PTIRQ__V1__FROM_BROKER__MESSAGE_EVENT:
@@ -513,8 +518,42 @@ int wire_from_broker_decode(const uint8_t *data, size_t size, struct wire_from_b
 	}
 	if (!good)
 		return -EPROTO;
-	memcpy(ret, &w, sizeof(w));
+	memcpy(ret, &w, used);
 	return 0;
+}
+
+/*
+ * What nearly every message unpacks to fits in one page of the stack. A frame of the whole limit would
+ * cost as much as the decoding: the compiler's guard against stack clashes touches its every page.
+ */
+#define USUAL_ARENA 2048
+
+static __attribute__((noinline)) int decode_large(int (*decode)(struct arena *, const uint8_t *,
+								size_t, void *),
+						  const uint8_t *data, size_t size, void *ret)
+{
+	ARENA(a, LIMIT_DECODE_ARENA);
+
+	return decode(&a, data, size, ret);
+}
+
+static int decode_usual(int (*decode)(struct arena *, const uint8_t *, size_t, void *),
+			const uint8_t *data, size_t size, void *ret)
+{
+	ARENA(a, USUAL_ARENA);
+	int r = decode(&a, data, size, ret);
+
+	return a.full ? decode_large(decode, data, size, ret) : r;
+}
+
+int wire_request_decode(const uint8_t *data, size_t size, struct wire_request *ret)
+{
+	return decode_usual(request_decode, data, size, ret);
+}
+
+int wire_from_broker_decode(const uint8_t *data, size_t size, struct wire_from_broker *ret)
+{
+	return decode_usual(from_broker_decode, data, size, ret);
 }
 
 int wire_code_errno(uint32_t code)
