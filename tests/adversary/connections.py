@@ -10,8 +10,8 @@ import socket
 import subprocess
 import time
 
-from adversary import (LINE, NOBODY, Broker, Child, Closed, evicted, main, neighbour, open_to_all, pb,
-                       test, until)
+from adversary import (LINE, NOBODY, Broker, Child, Closed, evicted, main, need_root, neighbour,
+                       open_to_all, pb, test, until)
 
 HELLO = pb.Request(id=1, hello=pb.Hello(version_min=1, version_max=1, name="raw")).SerializeToString()
 
@@ -73,9 +73,7 @@ def t06_no_hello_within_two_seconds(broker):
 @test
 def t06_connections_of_one_user(broker):
     """The 65th is told so; others, and root, come in as before."""
-    if os.geteuid() != 0:
-        print("skip: needs root, to be several users")
-        return
+    need_root("to be several users")
     open_to_all(broker)
 
     def many():
@@ -106,9 +104,7 @@ def hello_works(broker):
 
 @test
 def t08_root_gets_in_when_all_places_are_taken(broker):
-    if os.geteuid() != 0:
-        print("skip: needs root, to be several users")
-        return
+    need_root("to be several users")
     open_to_all(broker)
     ready, done = os.pipe(), os.pipe()
 

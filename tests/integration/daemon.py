@@ -13,7 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from ptirq_test import BUILD, Broker, Closed, Refused, main, pb, test  # noqa: E402
+from ptirq_test import BUILD, Broker, Closed, Refused, main, need_root, pb, test  # noqa: E402
 from client import HANDLED  # noqa: E402
 
 PROGRAM = os.path.join(BUILD, "broker", "ptirq-broker")
@@ -280,9 +280,7 @@ def in_a_run_of_its_own(function):
 @test
 def journal(broker):
     """With structured fields, if stderr is the journal; and a full journal holds nobody up."""
-    if os.geteuid() != 0:
-        print("skip: needs root, for a /run of its own")
-        return
+    need_root("for a /run of its own")
 
     def with_a_journal():
         os.makedirs("/run/systemd/journal")
@@ -317,9 +315,7 @@ def journal(broker):
 @test
 def promptness(broker):
     """fifo-priority=, cpu= and mlock= take effect, and are for nobody else: not for the opener."""
-    if os.geteuid() != 0:
-        print("skip: needs root, for real-time priority")
-        return
+    need_root("for real-time priority")
     text = "[broker]\nfifo-priority = 10\ncpu = 0\nmlock = yes\n" + CONFIG
     with Configured(text) as b:
         pid = b.process.pid
@@ -482,9 +478,7 @@ def as_user(uid, gid, groups, function):
 
 @test
 def policy(broker):
-    if os.geteuid() != 0:
-        print("skip: needs root, to be several users")
-        return
+    need_root("to be several users")
     with Configured(POLICY) as b:
         os.chmod(b.directory.name, 0o755)
 
@@ -528,9 +522,7 @@ def policy(broker):
 
 @test
 def the_brokers_own_user_is_an_administrator(broker):
-    if os.geteuid() != 0:
-        print("skip: needs root, to be several users")
-        return
+    need_root("to be several users")
     directory = broker.directory.name + ".user"
     os.mkdir(directory)
     os.chown(directory, 1000, 1000)

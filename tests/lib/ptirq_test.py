@@ -152,6 +152,15 @@ def open_fds():
     return sorted(os.listdir("/proc/self/fd"))
 
 
+class Skipped(Exception):
+    """This machine lacks what the test needs; tests/skips.allow decides whether that may be."""
+
+
+def need_root(why):
+    if os.geteuid() != 0:
+        raise Skipped(f"needs root, {why}")
+
+
 def main(name, broker_type=Broker):
     """Runs every test, or those named, each against a new broker. A leaked fd is a failure."""
     if name != "__main__":
@@ -169,6 +178,9 @@ def main(name, broker_type=Broker):
                 assert broker.stop() == 0, f"its exit status is {broker.process.returncode}"
             assert len(open_fds()) == before, f"fds {before} -> {len(open_fds())}"
             print(f"ok    {function.__name__} ({time.monotonic() - started:.2f} s)", flush=True)
+        except Skipped as reason:
+            script = os.path.basename(sys.argv[0]).removesuffix(".py")
+            print(f"[SKIP] {script}::{function.__name__}: {reason}", flush=True)
         except Exception:
             failed += 1
             print(f"FAIL  {function.__name__}\n{traceback.format_exc()}", flush=True)
