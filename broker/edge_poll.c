@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Owns one libuv poll handle and the change of its watch to EPOLLET. Must not know what the eventfd
- * means, and never reads it for each event unless the self-test failed.
+ * means, and does not read it but where the self-test failed or the counter is at its maximum.
  */
 #include "broker/edge_poll.h"
 
@@ -10,19 +10,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "broker/watchdog.h"
+
 static enum { UNTESTED, EDGE, LEVEL } mode;
-
-static bool drain(int fd)
-{
-	eventfd_t count;
-
-	return eventfd_read(fd, &count) == 0;
-}
 
 /*
  * libuv has added the fd in the poll phase that has just passed, or, if the watch was started from a
- * callback of that phase, will do so in the next one: then there is nothing to modify yet. What was
- * written before the change is level-triggered; the drain takes it, so that it is told just once.
+ * callback of that phase, will do so in the next one: then there is nothing to modify yet. The change
+ * itself tells what was written before once more.
  */
 static void on_check(uv_check_t *check)
 {
@@ -35,8 +30,6 @@ static void on_check(uv_check_t *check)
 		poll->edge = false;
 	}
 	uv_check_stop(check);
-	if (drain(poll->fd))
-		poll->ready(poll->user, false);
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events);
@@ -54,19 +47,20 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 {
 	struct edge_poll *poll = handle->data;
 
+	bool abused = status < 0;
+
 	(void)events;
+	/* T1: whoever else holds the fd may have made a read of it block. */
+	if ((status < 0 || !poll->edge) && watchdog_drain(poll->fd) == -EINTR)
+		abused = true;
 	/* EPOLLERR of an eventfd is a counter at its maximum, and libuv then ends the watch. */
-	if (status < 0) {
-		drain(poll->fd);
+	if (status < 0)
 		watch(poll);
-	} else if (!poll->edge) {
-		drain(poll->fd);
-	}
-	poll->ready(poll->user, status < 0);
+	poll->ready(poll->user, abused);
 }
 
 int edge_poll_start(struct edge_poll *poll, uv_loop_t *loop, int fd,
-		    void (*ready)(void *user, bool overflow), void *user)
+		    void (*ready)(void *user, bool abused), void *user)
 {
 	int error;
 
@@ -108,9 +102,9 @@ void edge_poll_stop(struct edge_poll *poll, void (*closed)(void *user))
 
 /* ---- the self-test ----------------------------------------------------------------------------- */
 
-static void count_event(void *user, bool overflow)
+static void count_event(void *user, bool abused)
 {
-	(void)overflow;
+	(void)abused;
 	++*(unsigned int *)user;
 }
 

@@ -22,19 +22,19 @@ struct edge_poll {
 	int fd;           /* -1: not watched */
 	bool edge;
 	uint8_t handles; /* not closed yet */
-	void (*ready)(void *user, bool overflow);
+	void (*ready)(void *user, bool abused);
 	void (*closed)(void *user);
 	void *user;
 };
 
 /*
  * Watch @fd from @loop. @ready is called from the loop after each write, and sometimes without one
- * (never early: what was written before is visible). @overflow: the counter was driven to its maximum,
- * which only somebody who means harm does; it has been read and is watched on. 0 or -errno, and then
+ * (never early: what was written before is visible). @abused: the counter was driven to its maximum, or a
+ * read of it made to block, which only somebody who means harm does; it is watched on. 0 or -errno, and then
  * there is nothing to close.
  */
 int edge_poll_start(struct edge_poll *poll, uv_loop_t *loop, int fd,
-		    void (*ready)(void *user, bool overflow), void *user);
+		    void (*ready)(void *user, bool abused), void *user);
 
 /*
  * No callback but @closed (which may be NULL) after this. The fd may be closed at once; the memory of

@@ -91,7 +91,7 @@ struct exec_event {
 
 /*
  * A step gives a unit at most one sample and a device at most one operation that can fail, so a queue of
- * this length is never filled; an overflow is a fault of the core, and asserted.
+ * this length is never filled; an abused is a fault of the core, and asserted.
  */
 #define EXEC_QUEUE 512
 
@@ -156,7 +156,7 @@ void deliver_account(struct line *line, const struct arb_event *event);
 /* The news of a client's ack page. */
 void deliver_acks(struct session *session);
 /* Its resample eventfd was written. */
-void deliver_resample(void *user, bool overflow);
+void deliver_resample(void *user, bool abused);
 
 /* ---- exec_line.c --------------------------------------------------------------------------------- */
 

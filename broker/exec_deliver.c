@@ -207,13 +207,13 @@ void deliver_acks(struct session *session)
  * A write answers every ask whose wake was written before. With two irqfds on one GSI KVM signals both
  * resample eventfds at each EOI, so one that nobody owed is normal and not counted as stale.
  */
-void deliver_resample(void *user, bool overflow)
+void deliver_resample(void *user, bool abused)
 {
 	struct subscriber *sub = user;
 
 	if (sub->gone || sub->session->ended)
 		return;
-	if (overflow) {
+	if (abused) {
 		session_end(sub->session, WIRE_INVALID,
 			    "evicted: a resample eventfd of its was overflowed");
 		return;

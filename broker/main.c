@@ -295,11 +295,11 @@ static void arm_feed(int fd)
 }
 
 /* The manager is told that all is well only if it is (promise 1). */
-static void on_feed(void *user, bool overflow)
+static void on_feed(void *user, bool abused)
 {
 	struct broker *broker = user;
 
-	(void)overflow;
+	(void)abused;
 	arm_feed(broker->feed.fd);
 	if (exec_healthy(broker->exec))
 		systemd_notify("WATCHDOG=1");

@@ -160,12 +160,12 @@ static uint64_t first_precise(struct timers *timers)
 
 /* ---- both ---------------------------------------------------------------------------------------- */
 
-static void on_alarm(void *user, bool overflow)
+static void on_alarm(void *user, bool abused)
 {
 	struct timers *timers = user;
 	uint64_t now = timers->now(timers->user);
 
-	(void)overflow;
+	(void)abused;
 	timers->alarm = 0;
 	expire_precise(timers, now);
 	if (timers->next_tick && timers->next_tick * TICK_NS <= now)

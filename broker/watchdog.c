@@ -20,7 +20,7 @@
 #define IDLE_TICKS 100
 
 static struct {
-	_Atomic uint32_t writing; /* number of the write that is under way; 0: none */
+	_Atomic uint32_t calling; /* number of the call that is under way; 0: none */
 	_Atomic uint32_t awake;   /* futex: 0 while the thread sleeps */
 	_Atomic bool stop;
 	uint32_t serial; /* the loop's own */
@@ -47,19 +47,19 @@ static void wake(void)
 
 /*
  * Each side stores its own word and then looks at the other's (both seq_cst), so either the loop sees
- * that it must wake this thread, or this thread sees that a write is under way.
+ * that it must wake this thread, or this thread sees that a call is under way.
  */
 static void sleep_until_woken(void)
 {
 	atomic_store(&watchdog.awake, 0);
-	if (atomic_load(&watchdog.writing) || atomic_load(&watchdog.stop))
+	if (atomic_load(&watchdog.calling) || atomic_load(&watchdog.stop))
 		atomic_store(&watchdog.awake, 1);
 	while (!atomic_load(&watchdog.awake))
 		syscall(SYS_futex, &watchdog.awake, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 }
 
 /*
- * The signal is sent again at each tick while the write is the same: a single one could land just
+ * The signal is sent again at each tick while the call is the same: a single one could land just
  * before the loop goes to sleep in it. One that lands after it does nothing.
  */
 static void *run(void *unused)
@@ -69,15 +69,15 @@ static void *run(void *unused)
 
 	(void)unused;
 	while (!atomic_load(&watchdog.stop)) {
-		uint32_t writing;
+		uint32_t calling;
 
 		nanosleep(&tick, NULL);
-		writing = atomic_load(&watchdog.writing);
-		if (writing && writing == last)
+		calling = atomic_load(&watchdog.calling);
+		if (calling && calling == last)
 			syscall(SYS_tgkill, getpid(), watchdog.loop, interrupt_signal());
-		idle = writing == last ? idle + 1 : 0;
-		last = writing;
-		if (!writing && idle >= IDLE_TICKS) {
+		idle = calling == last ? idle + 1 : 0;
+		last = calling;
+		if (!calling && idle >= IDLE_TICKS) {
 			sleep_until_woken();
 			idle = 0;
 		}
@@ -87,14 +87,14 @@ static void *run(void *unused)
 
 int watchdog_start(void)
 {
-	/* Without SA_RESTART: the write is to fail. */
+	/* Without SA_RESTART: the call is to fail. */
 	struct sigaction action = {.sa_handler = on_interrupt};
 	sigset_t all, old;
 	int r;
 
 	watchdog.loop = gettid();
 	watchdog.awake = 1;
-	watchdog.writing = 0;
+	watchdog.calling = 0;
 	watchdog.stop = false;
 	if (sigaction(interrupt_signal(), &action, NULL) < 0)
 		return -errno;
@@ -117,21 +117,37 @@ void watchdog_stop(void)
 	watchdog.started = false;
 }
 
+/* From here on the thread watches for a system call that does not end. */
+static void begin(void)
+{
+	if (++watchdog.serial == 0)
+		watchdog.serial = 1;
+	atomic_store(&watchdog.calling, watchdog.serial);
+	if (!atomic_load(&watchdog.awake))
+		wake();
+}
+
+/* What came of it: @n bytes, or errno. */
+static int end(ssize_t n)
+{
+	int error = errno;
+
+	atomic_store_explicit(&watchdog.calling, 0, memory_order_release);
+	return n >= 0 || error == EAGAIN ? 0 : -error;
+}
+
 int watchdog_signal(int fd)
 {
 	const uint64_t one = 1;
-	ssize_t n;
-	int error;
 
-	if (++watchdog.serial == 0)
-		watchdog.serial = 1;
-	atomic_store(&watchdog.writing, watchdog.serial);
-	if (!atomic_load(&watchdog.awake))
-		wake();
-	n = write(fd, &one, sizeof(one));
-	error = errno;
-	atomic_store_explicit(&watchdog.writing, 0, memory_order_release);
-	if (n == sizeof(one) || error == EAGAIN)
-		return 0;
-	return -error;
+	begin();
+	return end(write(fd, &one, sizeof(one)));
+}
+
+int watchdog_drain(int fd)
+{
+	uint64_t count;
+
+	begin();
+	return end(read(fd, &count, sizeof(count)));
 }

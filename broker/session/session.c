@@ -230,13 +230,13 @@ static void on_hello_timeout(uv_timer_t *timer)
 	session_end(timer->data, WIRE_INVALID, "no Hello within 2 s");
 }
 
-static void on_acks(void *user, bool overflow)
+static void on_acks(void *user, bool abused)
 {
 	struct session *session = user;
 
 	if (session->ended)
 		return;
-	if (overflow) {
+	if (abused) {
 		session_end(session, WIRE_INVALID, "evicted: its ack eventfd was overflowed");
 		return;
 	}

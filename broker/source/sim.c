@@ -151,12 +151,12 @@ static void look_later(struct sim *sim, uint8_t unit, bool refired)
 	uv_idle_start(&sim->idle, on_idle);
 }
 
-static void on_pin(void *user, bool overflow)
+static void on_pin(void *user, bool abused)
 {
 	struct pin *pin = user;
 	struct sim *sim = pin->sim;
 
-	(void)overflow; /* the counter says nothing that the status does not */
+	(void)abused; /* the counter says nothing that the status does not */
 	sim->latched |= BIT(pin->device);
 	look(sim, unit_of(sim, pin->device), false);
 }
