@@ -383,12 +383,15 @@ bool exec_healthy(struct exec *exec)
 		struct line *line = exec->lines[i];
 
 		for (uint8_t u = 0; line->source && u < line->topology.n_units; u++) {
-			uint64_t since = line->unit[u].metrics.masked_since;
+			uint64_t owing = arb_unit_owing(&line->arb, u);
 
-			/* THROTTLED, POLLED and the like may last, and are visible; a round may not. */
-			if (since && arb_unit_state(&line->arb, u) == ARB_ROUND &&
-			    exec_now(exec) - since > 20 * line->arb.config.round_deadline)
-				return false;
+			for (; owing; owing &= owing - 1) {
+				struct subscriber *sub = line->sub[__builtin_ctzll(owing)];
+
+				if (exec_now(exec) - sub_unit(sub, u)->asked_at >
+				    20 * line->arb.config.round_deadline)
+					return false;
+			}
 		}
 	}
 	return true;

@@ -122,6 +122,13 @@ static void on_config(void *user, const struct opener_reply *reply, int fd)
 	const struct config *config;
 	int error = reply->error;
 
+	/* Asked for again meanwhile: only what is read now can be the answer. */
+	if (exec->reload_again) {
+		if (fd >= 0)
+			close(fd);
+		ask(exec);
+		return;
+	}
 	exec->reloading = false;
 	exec->reload_waits = NULL;
 	if (error == 0)
@@ -140,8 +147,6 @@ static void on_config(void *user, const struct opener_reply *reply, int fd)
 	       : reply->error ? reply->text
 			      : strerror(-error));
 	systemd_notify("READY=1");
-	if (exec->reload_again)
-		ask(exec);
 }
 
 static void ask(struct exec *exec)

@@ -3,6 +3,7 @@
  * Owns subscriptions: checks and quotas, slots, eventfds of their own; joining and leaving the core.
  * Validates wholly, then commits.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,14 +200,17 @@ enum wire_code subscriber_new(struct line *line, struct session *session,
 /* Apart from subscriber_new(), so that the reply is on its way before the first interrupt. */
 void subscriber_join(struct subscriber *sub, const struct wire_subscribe *request)
 {
-	exec_feed(sub->line, &(struct arb_event){
-				     .kind = ARB_EV_JOIN,
-				     .sub = sub->index,
-				     .device = sub->device,
-				     .priority = request->priority,
-				     .flags = request->resample ? ARB_SUB_RESAMPLE : 0,
-				     .deadline = request->deadline_ns,
-			     });
+	int error = exec_feed(sub->line, &(struct arb_event){
+						 .kind = ARB_EV_JOIN,
+						 .sub = sub->index,
+						 .device = sub->device,
+						 .priority = request->priority,
+						 .flags = request->resample ? ARB_SUB_RESAMPLE : 0,
+						 .deadline = request->deadline_ns,
+					 });
+
+	/* check() has looked at everything that the core would refuse. */
+	assert(!error);
 }
 
 /* ---- leaving ------------------------------------------------------------------------------------- */

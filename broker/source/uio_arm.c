@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the devices of a UIO line come and go: locked once, opened through the opener, told to the
+ * How the devices of a UIO line come and go: locked and opened through the opener, told to the
  * executor, lost when they are unplugged, and tried again when something is plugged in. Owns the
  * watches of the nodes and of the hot-plug events. Must not know masks or rounds.
  */
@@ -280,6 +280,13 @@ static void on_locked(void *user, const struct opener_reply *reply, int fd)
 	ask(device, OPENER_UIO, on_opened);
 }
 
+static void unlock(struct uio_device *device)
+{
+	if (device->lock >= 0)
+		close(device->lock);
+	device->lock = -1;
+}
+
 static void arm_absent(struct uio *uio)
 {
 	uv_timer_stop(&uio->retry);
@@ -293,10 +300,9 @@ static void arm_absent(struct uio *uio)
 		if (device->state != UIO_ABSENT)
 			continue;
 		device->state = UIO_ARMING;
-		if (device->lock < 0)
-			ask(device, OPENER_LOCK, on_locked);
-		else
-			ask(device, OPENER_UIO, on_opened);
+		/* T35: of what is there now, which need not be what was there before. */
+		unlock(device);
+		ask(device, OPENER_LOCK, on_locked);
 	}
 }
 
@@ -392,8 +398,7 @@ void uio_arm_free(struct uio *uio)
 
 		opener_cancel(uio->opener, device);
 		close_device(device);
-		if (device->lock >= 0)
-			close(device->lock);
+		unlock(device);
 	}
 	uv_close((uv_handle_t *)&uio->idle, on_closed);
 	uv_close((uv_handle_t *)&uio->retry, on_closed);
