@@ -129,6 +129,29 @@ int ptirq_take(struct ptirq_sub *sub, struct ptirq_irq *ret)
 	return take(sub, ret);
 }
 
+/* ---- awake ---- */
+
+/* Until asleep() the broker need not write the wake eventfd: the page is looked at anyway. */
+void awake(struct ptirq *ptirq)
+{
+	if (ptirq->ack_page)
+		page_news_awake(&ptirq->ack_page->to_client);
+}
+
+/* False: there is news that the eventfd does not tell of. */
+static bool asleep(struct ptirq *ptirq)
+{
+	return !ptirq->ack_page || page_news_asleep(&ptirq->ack_page->to_client);
+}
+
+void rest(struct ptirq *ptirq)
+{
+	if (asleep(ptirq))
+		return;
+	eventfd_write(ptirq->wake, 1);
+	ptirq->kicked = true;
+}
+
 /* ---- wait ---- */
 
 int ptirq_wait(struct ptirq_sub *sub, struct ptirq_irq *ret, int timeout_ms)
@@ -151,6 +174,8 @@ int ptirq_wait(struct ptirq_sub *sub, struct ptirq_irq *ret, int timeout_ms)
 		r = ptirq->dead ? ptirq->dead : over ? -ETIMEDOUT : 0;
 		if (r < 0)
 			break;
+		if (!asleep(ptirq))
+			continue;
 		if (timeout_ms > 0) {
 			now = now_ms();
 			left = now < deadline ? (int)(deadline - now) : 0;
@@ -160,6 +185,7 @@ int ptirq_wait(struct ptirq_sub *sub, struct ptirq_irq *ret, int timeout_ms)
 		if (r < 0)
 			break;
 	}
+	rest(ptirq);
 	/* What was found for others must not wait until the next message. */
 	if (ptirq->ready || ptirq->watch.first)
 		kick(ptirq);
@@ -220,9 +246,16 @@ int ptirq_ack(struct ptirq_sub *sub, const struct ptirq_irq *irq, enum ptirq_ver
 int ptirq_ack_wait(struct ptirq_sub *sub, struct ptirq_irq *irq, enum ptirq_verdict verdict,
 		   int timeout_ms)
 {
-	int r = ptirq_ack(sub, irq, verdict);
+	int r = owner_check(sub->ptirq);
 
-	return r < 0 ? r : ptirq_wait(sub, irq, timeout_ms);
+	if (r < 0)
+		return r;
+	awake(sub->ptirq);
+	r = ptirq_ack(sub, irq, verdict);
+	if (r == 0)
+		return ptirq_wait(sub, irq, timeout_ms);
+	rest(sub->ptirq);
+	return r;
 }
 
 int ptirq_set_handler(struct ptirq_sub *sub,

@@ -213,6 +213,9 @@ void unmark(struct ptirq_sub *sub);
 void news_take(struct ptirq *ptirq);
 /* The next interrupt that is known of, or -EAGAIN. */
 int take(struct ptirq_sub *sub, struct ptirq_irq *ret);
+/* The page will be looked at before anybody sleeps; until rest(), which sees to it that it is. */
+void awake(struct ptirq *ptirq);
+void rest(struct ptirq *ptirq);
 bool verdict_valid(enum ptirq_verdict verdict);
 
 /* ---- device.c ---- */

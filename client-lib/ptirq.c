@@ -208,11 +208,13 @@ int ptirq_dispatch(struct ptirq *ptirq)
 		return ptirq->dead;
 
 	link_step(ptirq, 0);
+	awake(ptirq);
 	news_take(ptirq);
 	ptirq->dispatching = true;
 	watch_flush(ptirq);
 	n = run_handlers(ptirq);
 	ptirq->dispatching = false;
+	rest(ptirq);
 	kick(ptirq);
 
 	if (n > 0)

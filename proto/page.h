@@ -17,6 +17,9 @@
  *              (seq_cst); write the eventfd only if the summary was 0.
  *   receiver:  woken: exchange the summary to 0 (seq_cst), then each named word to 0, then read.
  *
+ * A receiver that is going to look again before it sleeps may set `awake` meanwhile, and is then not
+ * written to. Before it sleeps: store awake = 0 (seq_cst), then look at the summary once more.
+ *
  * So no news is lost: whoever finds the summary non-zero knows that the receiver has yet to take it.
  * Nobody needs to read the eventfds when they are watched edge-triggered.
  *
@@ -82,7 +85,8 @@ _Static_assert(sizeof(struct page_slot) == 64, "a slot is one cache line");
 #define PAGE_NEWS_WORDS (LIMIT_SLOTS / 64)
 struct page_news {
 	_Atomic uint64_t summary;
-	uint8_t reserved[56];
+	_Atomic uint64_t awake;
+	uint8_t reserved[48];
 	_Atomic uint64_t bits[PAGE_NEWS_WORDS];
 };
 _Static_assert(sizeof(struct page_news) % 64 == 0, "directions do not share a cache line");
@@ -168,13 +172,27 @@ static inline bool page_slot_load(const struct page_slot *slot, struct page_ask 
 	return true;
 }
 
-/* The sender's half. True: the summary was 0, so write the eventfd. */
+/* The sender's half. True: the receiver may be asleep, so write the eventfd. */
 static inline bool page_news_post(struct page_news *news, uint32_t slot)
 {
 	atomic_fetch_or_explicit(&news->bits[slot / 64], UINT64_C(1) << slot % 64,
 				 memory_order_release);
 	return atomic_fetch_or_explicit(&news->summary, UINT64_C(1) << slot / 64,
-					memory_order_seq_cst) == 0;
+					memory_order_seq_cst) == 0 &&
+	       !atomic_load_explicit(&news->awake, memory_order_seq_cst);
+}
+
+/* The receiver's: it will look at the news without being told ... */
+static inline void page_news_awake(struct page_news *news)
+{
+	atomic_store_explicit(&news->awake, 1, memory_order_relaxed);
+}
+
+/* ... and from now on it must be told again. False: of what has come meanwhile it has not been. */
+static inline bool page_news_asleep(struct page_news *news)
+{
+	atomic_store_explicit(&news->awake, 0, memory_order_seq_cst);
+	return !atomic_load_explicit(&news->summary, memory_order_seq_cst);
 }
 
 /*

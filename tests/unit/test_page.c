@@ -151,6 +151,17 @@ Test(page, news)
 	cr_assert(page_news_post(&ack.to_client, 64), "taken: the next needs a wake");
 }
 
+Test(page, nobody_wakes_the_awake)
+{
+	page_news_awake(&ack.to_client);
+	cr_assert_not(page_news_post(&ack.to_client, 3));
+	cr_assert_not(page_news_asleep(&ack.to_client), "there is news it was not told of");
+	cr_assert_not(page_news_post(&ack.to_client, 4), "not taken yet");
+	page_news_take(&ack.to_client);
+	cr_assert(page_news_asleep(&ack.to_client));
+	cr_assert(page_news_post(&ack.to_client, 3));
+}
+
 /* T16: what a client writes over the summary never names a word that is not there. */
 Test(page, forged_summary)
 {
