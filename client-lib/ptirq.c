@@ -94,6 +94,7 @@ int ptirq_open(struct ptirq **ret, const char *socket_path)
 	struct ptirq *ptirq = calloc(1, sizeof(*ptirq));
 	int r;
 
+	*ret = NULL; /* so that ptirq_error() can be asked in any case */
 	if (!ptirq)
 		return -ENOMEM;
 	ptirq->owner = owner_map();

@@ -20,7 +20,15 @@
  *
  * Rules that hold for every function here
  *   Errors      negative errno, and ptirq_error() says the cause and the fix in a sentence. 0 or a
- *               positive number is success. Out-parameters are untouched on failure.
+ *               positive number is success. Out-parameters are untouched on failure (ptirq_open()'s
+ *               excepted). Beside what each function names:
+ *                 -EPERM        called in a child that forked off the handle's owner
+ *                 -ETIMEDOUT    asked the broker, and for 2 s it did not answer or was not there
+ *                 -EPIPE, -ECONNRESET                  it went away while it was being asked
+ *                 -EPROTO, -EPROTONOSUPPORT, -EACCES   the connection is beyond repair: what answers
+ *                               there is no ptirq broker, is of another version, or does not let this
+ *                               user in any more
+ *                 -ENOMEM, -EMFILE, -ENFILE            this process's own limits
  *   Threads     one thread at a time for a handle and its subscriptions; different handles are
  *               independent. The library makes no thread, handles no signal, prints nothing.
  *   Blocking    only ptirq_wait(), ptirq_ack_wait() and the calls that ask the broker something
@@ -111,7 +119,7 @@ int ptirq_get_fd(struct ptirq *ptirq);
  */
 int ptirq_dispatch(struct ptirq *ptirq);
 
-/* The broker's life; grows with each restart. 0 while not connected. */
+/* The broker's life: another number after each restart. 0 while not connected. */
 uint64_t ptirq_epoch(const struct ptirq *ptirq);
 
 /* ---- subscriptions ------------------------------------------------------------------------------ */
@@ -140,10 +148,10 @@ struct ptirq_options {
 	}
 
 /*
- * @line is copied. @options NULL: defaults. Idempotent in the broker's books, not here: two calls are
- * two subscriptions.
- * -ENOENT: no such line or device; -EACCES: policy does not let this user; -EDQUOT: the line's or
- * the client's limit; -EINVAL: an option; ptirq_error() says which.
+ * @line is copied. @options NULL: defaults. Two calls are two subscriptions.
+ * -ENOENT: no such line or device; -ENODEV: the line does not work, ptirq_error() says why; -EACCES:
+ * policy does not let this user; -EDQUOT: the line's or the client's limit; -EINVAL: an option;
+ * -EOPNOTSUPP: an option that this broker does not offer.
  */
 int ptirq_subscribe(struct ptirq *ptirq, const char *line, const struct ptirq_options *options,
 		    struct ptirq_sub **ret);
@@ -160,11 +168,13 @@ const char *ptirq_sub_line(const struct ptirq_sub *sub);
  * Wait for this subscription's next interrupt, at most @timeout_ms (-1: for ever; 0: do not wait).
  * Other subscriptions' interrupts are kept for their own wait or take; handlers are not run.
  * 0, -ETIMEDOUT, -EINTR (a signal was handled), -ESTALE (evicted: the broker ended this subscription;
- * ptirq_error() says why), or the errors of ptirq_dispatch(), -ENOTCONN excepted: it waits on.
+ * ptirq_error() says why), -EINVAL (PTIRQ_OPT_EVENTFDS: its interrupts come elsewhere), or the errors
+ * of ptirq_dispatch(), -ENOTCONN excepted: it waits on.
  */
 int ptirq_wait(struct ptirq_sub *sub, struct ptirq_irq *ret, int timeout_ms);
 
-/* The same without looking at the sockets: only what the page already holds. -EAGAIN: nothing. */
+/* The same without looking at the sockets: only what the page already holds. -EAGAIN: nothing; else
+ * -ESTALE and -EINVAL as above. */
 int ptirq_take(struct ptirq_sub *sub, struct ptirq_irq *ret);
 
 /*
@@ -182,6 +192,7 @@ int ptirq_ack_wait(struct ptirq_sub *sub, struct ptirq_irq *irq, enum ptirq_verd
  * Call @handler from ptirq_dispatch() for each interrupt and give its result as the verdict.
  * It may call anything here but ptirq_close() and ptirq_unsubscribe() of this subscription.
  * NULL: no handler any more. A result that is no verdict leaves the answer to a later ptirq_ack().
+ * -ESTALE and -EINVAL as for ptirq_wait().
  */
 int ptirq_set_handler(struct ptirq_sub *sub,
 		      enum ptirq_verdict (*handler)(struct ptirq_sub *sub,
@@ -242,7 +253,7 @@ struct ptirq_line_info {
 	struct ptirq_device_info device[16];
 };
 
-/* Everything about one line. -ENOENT. */
+/* Everything about one line. -ENOENT: no such line. */
 int ptirq_line_info(struct ptirq *ptirq, const char *line, struct ptirq_line_info *ret);
 
 /* A mapped register region of a device. */
@@ -255,7 +266,8 @@ struct ptirq_map {
 /*
  * Map a device's register region number @index (0 is the first) read-write, if policy grants it
  * (grant= in the line's configuration). The caller's; ptirq_unmap_device() it.
- * -EACCES: not granted, ptirq_error() names the setting; -ENOENT: no such line, device or region.
+ * -EACCES: not granted, ptirq_error() names the setting; -ENOENT: no such line, device or region;
+ * -ENODEV: the device is not there; -EIO: the kernel refused; or mmap()'s errors.
  */
 int ptirq_map_device(struct ptirq *ptirq, const char *line, const char *device, unsigned int index,
 		     struct ptirq_map *ret);
