@@ -194,6 +194,15 @@ int ptirq_wait(struct ptirq_sub *sub, struct ptirq_irq *ret, int timeout_ms)
 
 /* ---- ack ---- */
 
+/* A full counter is readable as well, so a failure would tell the broker the same. */
+void ring(struct ptirq *ptirq)
+{
+	if (!ptirq->ring_due)
+		return;
+	ptirq->ring_due = false;
+	eventfd_write(ptirq->ack, 1);
+}
+
 static void ack_by_message(struct ptirq_sub *sub, const struct ptirq_irq *irq,
 			   enum ptirq_verdict verdict)
 {
@@ -237,9 +246,11 @@ int ptirq_ack(struct ptirq_sub *sub, const struct ptirq_irq *irq, enum ptirq_ver
 	slot = sub->first_slot + (uint32_t)i;
 	atomic_store_explicit(&ptirq->ack_page->word[slot], PAGE_ACK(irq->round, verdict),
 			      memory_order_release);
-	/* A full counter is readable as well, so a failure would tell the broker the same. */
 	if (page_news_post(&ptirq->ack_page->to_broker, slot))
-		eventfd_write(ptirq->ack, 1);
+		ptirq->ring_due = true;
+	/* Verdicts of handlers are told together, by the dispatch that runs them. */
+	if (!ptirq->dispatching)
+		ring(ptirq);
 	return 0;
 }
 

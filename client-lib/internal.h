@@ -83,6 +83,7 @@ struct ptirq {
 	struct ptirq_sub *by_slot[LIMIT_SLOTS];
 	uint64_t turn;    /* of dispatch */
 	bool dispatching; /* a handler is running */
+	bool ring_due;    /* verdicts are in the page, and the broker has not been told */
 	bool kicked;      /* the epoll fd was made readable for what is left to dispatch */
 
 	struct {
@@ -127,6 +128,7 @@ struct ptirq_sub {
 	void *handler_data;
 	void *userdata;
 	uint64_t turn; /* the dispatch that last ran its handler */
+	uint64_t took; /* ns: how long that was */
 };
 
 /* ---- ptirq.c ---- */
@@ -142,6 +144,7 @@ int owner_check(struct ptirq *ptirq);
 void kick(struct ptirq *ptirq);
 
 uint64_t now_ms(void);
+uint64_t now_ns(void);
 void close_fd(int *fd);
 
 /* ---- link.c ---- */
@@ -216,6 +219,8 @@ int take(struct ptirq_sub *sub, struct ptirq_irq *ret);
 /* The page will be looked at before anybody sleeps; until rest(), which sees to it that it is. */
 void awake(struct ptirq *ptirq);
 void rest(struct ptirq *ptirq);
+/* Tell the broker of the verdicts that it has not been told of. */
+void ring(struct ptirq *ptirq);
 bool verdict_valid(enum ptirq_verdict verdict);
 
 /* ---- device.c ---- */

@@ -76,6 +76,7 @@ static void drop(struct ptirq *ptirq)
 	DL_FOREACH (ptirq->subs, sub)
 		sub_unbind(sub);
 	ptirq->kicked = false;
+	ptirq->ring_due = false;
 	ptirq->greeting = 0;
 	ptirq->reply_due = false;
 	ptirq->subscribing = NULL;
@@ -358,6 +359,8 @@ int link_step(struct ptirq *ptirq, int timeout_ms)
 	struct epoll_event events[3];
 	int n;
 
+	/* A handler that waits for something: not with the others' verdicts in hand. */
+	ring(ptirq);
 	/* An Ack's reply is there by now, or about to come: no need to be told. */
 	if (ptirq->reply_due) {
 		ptirq->reply_due = false;

@@ -16,6 +16,9 @@
 #include <unistd.h>
 #include <utlist.h>
 
+/* How long a handler's verdict may wait for the others'. */
+#define HOLD_NS 20000
+
 int fail(struct ptirq *ptirq, int err, const char *format, ...)
 {
 	va_list args;
@@ -36,12 +39,17 @@ int owner_check(struct ptirq *ptirq)
 		"it, and opens its own");
 }
 
-uint64_t now_ms(void)
+uint64_t now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t now_ms(void)
+{
+	return now_ns() / 1000000;
 }
 
 void close_fd(int *fd)
@@ -175,10 +183,15 @@ void kick(struct ptirq *ptirq)
 	ptirq->kicked = true;
 }
 
-/* One interrupt of each subscription, so that a busy one does not keep the others waiting. */
+/*
+ * One interrupt of each subscription, so that a busy one does not keep the others waiting. Their verdicts
+ * are told together, because one wake of the broker costs as much as its work for several interrupts; but
+ * none is held back for longer than HOLD_NS, going by what the next handler took the last time.
+ */
 static int run_handlers(struct ptirq *ptirq)
 {
 	enum ptirq_verdict verdict;
+	uint64_t now = now_ns(), held_since = now, began;
 	struct ptirq_irq irq;
 	struct ptirq_sub *sub;
 	int n = 0;
@@ -188,11 +201,21 @@ static int run_handlers(struct ptirq *ptirq)
 		sub->turn = ptirq->turn;
 		if (take(sub, &irq) < 0)
 			continue;
+		if (now - held_since + sub->took > HOLD_NS)
+			ring(ptirq);
+		if (!ptirq->ring_due)
+			held_since = now;
+		began = now;
 		verdict = sub->handler(sub, &irq, sub->handler_data);
-		if (verdict_valid(verdict))
-			ptirq_ack(sub, &irq, verdict);
+		now = now_ns();
 		n++;
+		/* Without a verdict the handler may have unsubscribed. */
+		if (!verdict_valid(verdict))
+			continue;
+		sub->took = now - began;
+		ptirq_ack(sub, &irq, verdict);
 	}
+	ring(ptirq);
 	return n;
 }
 
