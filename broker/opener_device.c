@@ -407,7 +407,8 @@ int opener_open_resource(const char *root, const struct device_config *config,
 
 /*
  * One file for each device, the same for every broker of the machine, held by flock() for as long as
- * somebody has the fd. It says who that is. Never removed: a file that has gone locks nobody out.
+ * somebody has the fd. It says who that is. Never removed: a file that has gone locks nobody out. Nobody
+ * else may open it: whoever can read it can lock it.
  */
 int opener_lock(const char *root, const char *name, pid_t broker, char text[LIMIT_TEXT])
 {
@@ -424,10 +425,12 @@ int opener_lock(const char *root, const char *name, pid_t broker, char text[LIMI
 	}
 	mkdir(dir, 0755);
 	join(path, "%s/%s", dir, name);
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0) {
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || fchmod(fd, 0600) < 0) {
 		int error = errno;
 
+		if (fd >= 0)
+			close(fd);
 		say(text, "%s: %s; the broker's user must be able to write there", path,
 		    strerror(error));
 		return -error;

@@ -263,6 +263,25 @@ Test(opener, the_second_broker_is_told_of_the_first)
 	opener_free(second);
 }
 
+/* Whoever can open it can hold it. */
+Test(opener, the_lock_is_nobody_elses_to_take)
+{
+	char node[LIMIT_PATH + 40];
+	struct stat st;
+	int fd;
+
+	fake_plug_pci("0000:00:05.0", "uio_pci_generic", "uio7");
+	start(PCI(""));
+	snprintf(node, sizeof(node), "%s/run/ptirq/lock/0000:00:05.0", root);
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(call(OPENER_LOCK, "d", &fd), 0, "%s", reply.text);
+		close(fd);
+		cr_assert_eq(stat(node, &st), 0);
+		cr_assert_eq(st.st_mode & 0777, 0600, "%o", st.st_mode);
+		chmod(node, 0644); /* as one was left from before */
+	}
+}
+
 /* ---- from a loop ------------------------------------------------------------------------------- */
 
 static unsigned int answers;
