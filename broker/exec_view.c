@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/exec.h"
+#include "broker/opener.h"
 
 #define COPY(to, from) snprintf(to, sizeof(to), "%s", from)
 
@@ -60,7 +61,7 @@ void view_line(const struct line *line, struct wire_line *ret)
 	COPY(ret->trigger, config->trigger == CONFIG_EDGE ? "edge" : "level");
 	COPY(ret->policy, policies[config->policy]);
 	COPY(ret->state, view_state(line_state(line)));
-	COPY(ret->problem, line->problem);
+	COPY(ret->problem, line->problem[0] ? line->problem : opener_problem(line->exec->opener));
 }
 
 void view_lines(struct exec *exec, uint32_t cursor, struct wire_reply *reply)

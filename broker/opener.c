@@ -10,18 +10,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include "broker/log.h"
 #include "broker/opener_child.h"
+#include "broker/systemd.h"
 
-#define CALL_TIMEOUT_MS 10000
+#define CALL_TIMEOUT_MS  10000
+#define LEAVE_TIMEOUT_MS 1000
+
+#define HAS_ENDED                                                                       \
+	"the opener process has ended: what is armed is served, but nothing is opened " \
+	"any more, nor the configuration read; restart the broker"
 
 struct ask {
 	struct ask *next;
@@ -132,8 +141,8 @@ int opener_call(struct opener *opener, const struct opener_request *request,
 	} else {
 		*ret_fd = -1;
 		*ret_reply = (struct opener_reply){.error = result};
-		snprintf(ret_reply->text, sizeof(ret_reply->text), "the opener process %s",
-			 result == -ETIMEDOUT ? "does not answer" : "has ended");
+		snprintf(ret_reply->text, sizeof(ret_reply->text), "%s",
+			 result == -ETIMEDOUT ? "the opener process does not answer" : HAS_ENDED);
 	}
 	free(reply);
 	return result;
@@ -159,8 +168,7 @@ static void tell_first(struct opener *opener, const struct opener_reply *reply, 
 
 static void on_idle(uv_idle_t *idle)
 {
-	static const struct opener_reply dead = {.error = -EPIPE,
-						 .text = "the opener process has ended"};
+	static const struct opener_reply dead = {.error = -EPIPE, .text = HAS_ENDED};
 	struct opener *opener = idle->data;
 
 	uv_idle_stop(idle);
@@ -169,9 +177,15 @@ static void on_idle(uv_idle_t *idle)
 		uv_idle_start(idle, on_idle);
 }
 
+/*
+ * There is no second one: this process has not the rights to make it. What is armed is served on, so
+ * the end of it would be worse than to go on without.
+ */
 static void died(struct opener *opener)
 {
 	opener->dead = true;
+	log_error(NULL, HAS_ENDED);
+	systemd_notify("STATUS=" HAS_ENDED);
 	uv_poll_stop(&opener->poll);
 	if (opener->first)
 		uv_idle_start(&opener->idle, on_idle);
@@ -269,6 +283,26 @@ static void on_closed(uv_handle_t *handle)
 		free(opener);
 }
 
+const char *opener_problem(const struct opener *opener)
+{
+	return opener && opener->dead ? HAS_ENDED : "";
+}
+
+/* It reads the end of the socket and leaves, unless it hangs in a name service or in sysfs. One that not
+ * even SIGKILL ends is left to init. */
+static void reap(pid_t child)
+{
+	struct pollfd end = {.fd = syscall(SYS_pidfd_open, child, 0), .events = POLLIN};
+
+	if (poll(&end, 1, LEAVE_TIMEOUT_MS) <= 0) {
+		kill(child, SIGKILL);
+		poll(&end, 1, LEAVE_TIMEOUT_MS);
+	}
+	waitpid(child, NULL, WNOHANG);
+	if (end.fd >= 0)
+		close(end.fd);
+}
+
 void opener_free(struct opener *opener)
 {
 	if (!opener)
@@ -284,9 +318,7 @@ void opener_free(struct opener *opener)
 		uv_close((uv_handle_t *)&opener->idle, on_closed);
 	}
 	close(opener->socket);
-	/* It reads the end of the socket and leaves; it does nothing that could hang for long. */
-	while (waitpid(opener->child, NULL, 0) < 0 && errno == EINTR)
-		;
+	reap(opener->child);
 	if (!opener->handles)
 		free(opener);
 }

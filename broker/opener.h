@@ -85,7 +85,10 @@ void opener_ask(struct opener *opener, const struct opener_request *request,
 /* Forget what @user has asked: its callbacks are not called, fds are closed. */
 void opener_cancel(struct opener *opener, void *user);
 
-/* Ends the child and reaps it. NULL is fine. */
+/* For people: that it has ended, which is for good; "" if all is well, or if @opener is NULL. */
+const char *opener_problem(const struct opener *opener);
+
+/* Ends the child, by force after 1 s, and reaps it. NULL is fine. */
 void opener_free(struct opener *opener);
 
 #endif

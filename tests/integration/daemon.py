@@ -223,6 +223,28 @@ def reload_without_a_file(broker):
         assert "UNSUPPORTED" in refusal(client.ask, reload=pb.Reload())
 
 
+@test
+def the_opener_dies(broker):
+    """It is said once to everybody who could want to know; interrupts are served as before."""
+    with Configured(CONFIG) as b, b.client(pages=True) as client:
+        sub = client.subscribe("a", device="dev0")
+        with open(f"/proc/{b.process.pid}/task/{b.process.pid}/children") as f:
+            os.kill(int(f.read()), signal.SIGKILL)
+        b.notify.settimeout(10)
+        status = b.notice()
+        assert status.startswith("STATUS=the opener process has ended"), status
+        for line in client.lines():
+            assert "the opener process has ended" in line.problem, line
+        for _ in range(2):
+            assert "has ended" in refusal(client.ask, reload=pb.Reload())
+        said = [x for x in b.said().splitlines() if x.startswith("the opener process has ended")]
+        assert len(said) == 1, b.said()
+        client.sim_assert("a", "dev0", 1)
+        ask = sub.wait()
+        client.sim_assert("a", "dev0", 1, deassert=True)
+        sub.answer(ask, HANDLED)
+
+
 # ------------------------------------------------------------------------------ the manager's side
 
 @test

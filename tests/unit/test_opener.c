@@ -367,6 +367,7 @@ Test(opener, a_dead_opener_says_so_to_everybody)
 	start(PCI(""));
 	uv_loop_init(&loop);
 	cr_assert_eq(opener_attach(opener, &loop), 0);
+	cr_assert_str_eq(opener_problem(opener), "");
 	kill(child_of(getpid()), SIGKILL);
 	ask(OPENER_IDENTIFY, 0);
 	ask(OPENER_IDENTIFY, 1);
@@ -377,8 +378,21 @@ Test(opener, a_dead_opener_says_so_to_everybody)
 	while (answers < 3)
 		uv_run(&loop, UV_RUN_ONCE);
 	cr_assert(errors[0] == -EPIPE && errors[1] == -EPIPE && errors[2] == -EPIPE);
+	cr_assert_not_null(strstr(opener_problem(opener), "has ended"));
 	opener_free(opener);
 	opener = NULL;
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_assert_eq(uv_loop_close(&loop), 0);
+}
+
+Test(opener, one_that_hangs_holds_nobody_up, .timeout = 60)
+{
+	pid_t child;
+
+	start(PCI(""));
+	child = child_of(getpid());
+	kill(child, SIGSTOP);
+	opener_free(opener);
+	opener = NULL;
+	cr_assert_eq(kill(child, 0), -1, "it is still there");
 }
