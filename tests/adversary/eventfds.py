@@ -123,6 +123,22 @@ def t01_a_blocking_ack_eventfd(broker):
 
 
 @test
+def t01_eventfds_that_block_from_the_start(broker):
+    """Made blocking before the broker's watch of them has settled: a read of one would never end."""
+    for own in (False, True):
+        with neighbour(broker) as good, \
+                broker.client(pages=not own, own_eventfds=own, name="early") as client:
+            if own:
+                fcntl.fcntl(client.subscribe(LINE, device="dev1", own_eventfds=True).resample,
+                            fcntl.F_SETFL, 0)
+            else:
+                fcntl.fcntl(client.ack, fcntl.F_SETFL, 0)
+            assert client.lines()
+            good.interrupts(100)
+            good.unmoved()
+
+
+@test
 def t01_a_flood_of_acks(broker):
     """News of every slot, over and over: it costs a look at the client's own slots."""
     def flood():

@@ -574,6 +574,33 @@ def the_brokers_own_user_is_an_administrator(broker):
 
 # ------------------------------------------------------------------------------- administrators
 
+POLLED = """
+[line shared]
+source = sim
+mask = no
+deadline = 10ms
+allow-user = *
+device = dev0
+device = dev1
+"""
+
+
+@test
+def subscribers_are_told_of_their_line(_):
+    """One is silent and its device has no mask: the line is kept masked and polled, and that is said."""
+    with Configured(POLLED) as b, b.client() as silent, b.client() as good, b.client() as raiser:
+        silent.subscribe("shared", device="dev0", messages=True)
+        sub = good.subscribe("shared", device="dev1", messages=True)
+        raiser.sim_assert("shared", "dev0", 1)
+        while not any(e.WhichOneof("event") == "line_state" for e in good.events):
+            ask = sub.wait()
+            assert ask, "neither asked nor told"
+            sub.answer(ask, pb.VERDICT_NOT_MINE)
+        told = good.next_event("line_state")
+        assert (told.line, told.unit, told.state) == ("shared", 0, "polled"), told
+        assert "silent" in told.text, told
+
+
 @test
 def release(broker):
     with broker.client(name="victim") as victim, broker.client() as root:

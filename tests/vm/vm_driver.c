@@ -4,13 +4,14 @@
  *
  *	vm_driver --line LINE --device NAME --id N --log FILE [--bits 0,1] [--unbound]
  *	          [--bar RESOURCE0]
- *	          [--mute-after N] [--die-after N]
+ *	          [--mute-after N] [--die-after N] [--lie]
  *
  * Serves its functions through the granted BAR and answers HANDLED, or NOT_MINE when none of them
  * asserts. --unbound subscribes to the whole line: it cannot know in advance whose an interrupt is.
  * --bar: root maps the registers by itself, where the broker has only one device of the line.
  * --mute-after: the interrupt after N others is taken and neither served nor answered until SIGUSR1.
  * --die-after: kills itself in the middle of the round after N others.
+ * --lie: until SIGUSR1 it says HANDLED and serves nothing.
  * Ends at SIGTERM and prints its counts. The log is the raiser's: "ID BIT N".
  *
  * Must not touch UIO nodes or config space: that is the broker's.
@@ -41,6 +42,7 @@ struct driver {
 	unsigned int id;
 	unsigned int bits;
 	bool unbound;
+	bool lie;
 	unsigned long mute_after;
 	unsigned long die_after;
 	int log;
@@ -67,6 +69,8 @@ static enum ptirq_verdict serve(struct driver *d)
 	unsigned int bit;
 	uint32_t n;
 
+	if (d->lie && !speaking)
+		return PTIRQ_HANDLED;
 	for (bit = 0; bit < EDU_FUNCTIONS; bit++) {
 		if (!(d->bits & (1u << bit)) || !edu_pending(&d->edu, bit, &n))
 			continue;
@@ -173,6 +177,7 @@ static void parse(struct driver *d, int argc, char **argv)
 		{"unbound", no_argument, NULL, 'u'},
 		{"mute-after", required_argument, NULL, 'm'},
 		{"die-after", required_argument, NULL, 'k'},
+		{"lie", no_argument, NULL, 'L'},
 		{0},
 	};
 	int c;
@@ -190,6 +195,7 @@ static void parse(struct driver *d, int argc, char **argv)
 		case 'b': d->bits = parse_bits(optarg); break;
 		case 'r': d->bar = optarg; break;
 		case 'u': d->unbound = true; break;
+		case 'L': d->lie = true; break;
 		case 'm': d->mute_after = strtoul(optarg, NULL, 10); break;
 		case 'k': d->die_after = strtoul(optarg, NULL, 10); break;
 		default: exit(2);
