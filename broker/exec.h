@@ -163,6 +163,8 @@ void deliver_resample(void *user, bool abused);
 /* Always gives a line, even if a broken one; NULL only without memory. */
 struct line *line_new(struct exec *exec, const struct line_config *config);
 void line_start(struct line *line);
+/* A reload has left it as it is: perhaps a missing device has come. */
+void line_rescan(struct line *line);
 /* Its subscribers are evicted, told @text; nothing of it calls back afterwards. */
 void line_free(struct line *line, const char *text);
 struct line *line_find(struct exec *exec, const char *name);

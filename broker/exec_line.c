@@ -185,6 +185,12 @@ void line_start(struct line *line)
 		line->source->ops->start(line->source);
 }
 
+void line_rescan(struct line *line)
+{
+	if (line->source->ops->rescan)
+		line->source->ops->rescan(line->source);
+}
+
 void line_free(struct line *line, const char *text)
 {
 	if (!line)

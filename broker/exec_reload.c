@@ -68,7 +68,9 @@ int exec_apply(struct exec *exec, const struct config *config)
 
 		lines[i] = NULL;
 		kept += line != NULL;
-		if (!line) {
+		if (line) {
+			line_rescan(line);
+		} else {
 			line = line_new(exec, &config->line[i]);
 			if (line)
 				line_start(line);

@@ -85,6 +85,9 @@ struct source_ops {
 	/* Begin to arm; ends in up() or gone(), now or from the loop. */
 	void (*start)(struct source *source);
 
+	/* Look anew for devices that are absent, at a reload. Told as after start(). NULL: none ever is. */
+	void (*rescan)(struct source *source);
+
 	/* Mask and unmask a unit. Idempotent. Unmask re-checks the level: if it is up the source calls
 	 * fired() again, from the loop. 0 or -errno. Each is one system call or none. */
 	int (*mask)(struct source *source, uint8_t unit);

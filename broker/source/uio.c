@@ -306,6 +306,7 @@ static const struct source_ops uio_ops = {
 	.name = "uio",
 	.describe = uio_describe,
 	.start = uio_arm_start,
+	.rescan = uio_arm_rescan,
 	.mask = uio_mask,
 	.unmask = uio_unmask,
 	.quiet = uio_quiet,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/log.h"
 #include "broker/source/uevent.h"
 #include "broker/source/uio_device.h"
 
@@ -339,8 +340,13 @@ static void on_uevent(uv_poll_t *poll, int status, int events)
 static void on_uevents(void *user, const struct opener_reply *reply, int fd)
 {
 	struct uio *uio = user;
+	const char *name = uio->config->name;
+	int error = reply->error;
 
-	if (reply->error || uv_poll_init(uio->idle.loop, &uio->uevents, fd)) {
+	if (error || (error = uv_poll_init(uio->idle.loop, &uio->uevents, fd))) {
+		log_warn(&(struct log_about){.line = name},
+			 "line %s: %s; after plugging a device in, reload", name,
+			 reply->text[0] ? reply->text : strerror(-error));
 		if (fd >= 0)
 			close(fd);
 		return;
@@ -379,6 +385,14 @@ void uio_arm_start(struct source *source)
 	struct opener_request request = {.verb = OPENER_UEVENTS};
 
 	opener_ask(uio->opener, &request, on_uevents, uio);
+	arm_absent(uio);
+}
+
+void uio_arm_rescan(struct source *source)
+{
+	struct uio *uio = (struct uio *)source;
+
+	uio->retry_ms = RETRY_FIRST_MS;
 	arm_absent(uio);
 }
 

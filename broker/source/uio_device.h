@@ -67,6 +67,7 @@ void uio_fire(struct uio_device *device);
 
 void uio_arm_init(struct uio *uio, uv_loop_t *loop);
 void uio_arm_start(struct source *source);
+void uio_arm_rescan(struct source *source);
 /* From within an operation: the device does not answer. */
 void uio_lost_later(struct uio_device *device);
 /* Closes everything; frees @uio when libuv has let go of it. */

@@ -61,8 +61,8 @@ FREESTANDING = {"stdint.h", "stdbool.h", "stddef.h", "stdalign.h", "stdnoreturn.
 FLOORS = [
     ("proto/", {"proto/"}),
     ("broker/arb/", {"broker/arb/", "proto/limits.h"}),
-    ("broker/source/", {"broker/source/", "broker/config.h", "broker/edge_poll.h", "broker/opener.h",
-                        "broker/watchdog.h", "proto/"}),
+    ("broker/source/", {"broker/source/", "broker/config.h", "broker/edge_poll.h", "broker/log.h",
+                        "broker/opener.h", "broker/watchdog.h", "proto/"}),
     ("broker/session/", {"broker/session/", "broker/config.h", "broker/edge_poll.h", "broker/log.h",
                          "proto/"}),
     ("broker/", {"broker/", "proto/"}),

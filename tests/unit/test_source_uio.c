@@ -281,6 +281,28 @@ Test(source_uio, all_are_missing_and_one_comes)
 	cr_assert(unit_gones[0] == 1 && !unit_gones[1] && !unit_ups[1]);
 }
 
+static void stop_timer(uv_handle_t *handle, void *user)
+{
+	(void)user;
+	if (handle->type == UV_TIMER)
+		uv_timer_stop((uv_timer_t *)handle);
+}
+
+/* Of a device whose plug nobody has seen, long after the last retry: here its timer is gone. */
+Test(source_uio, a_rescan_finds_what_has_come)
+{
+	fake_plug_pci(DEV0, "uio_pci_generic", "uio0");
+	start("device = " DEV0 "\ndevice = " DEV1 "\n");
+	cr_assert(ups == 1 && unit_gones[1] == 1);
+	uv_walk(&loop, stop_timer, NULL);
+	fake_plug_pci(DEV1, "uio_pci_generic", "uio1");
+	source->ops->rescan(source);
+	while (!unit_ups[1])
+		uv_run(&loop, UV_RUN_ONCE);
+	cr_assert(ups == 1 && !unit_ups[0] && unit_gones[1] == 1,
+		  "what is known is not told again");
+}
+
 Test(source_uio, a_better_known_problem_is_told)
 {
 	fake_plug_pci(DEV0, "e1000", NULL);
