@@ -81,7 +81,7 @@ int exec_apply(struct exec *exec, const struct config *config)
 			lines[n++] = line;
 	}
 	exec->n_lines = n;
-	log_info(NULL, "%u lines, %u of them as before, %u closed", n, kept, n_old - kept);
+	log_info(NULL, "lines: %u, as before: %u, closed: %u", n, kept, n_old - kept);
 	return 0;
 }
 

@@ -18,7 +18,7 @@ struct ctl {
 	bool json;
 	const char *socket;  /* --socket, or NULL */
 	const char *verb;    /* as it was called */
-	struct ptirq *ptirq; /* open, for verbs that ask the broker */
+	struct ptirq *ptirq; /* open after reach() */
 };
 
 struct verb {
@@ -26,7 +26,6 @@ struct verb {
 	const char *arguments;
 	const char *summary;
 	int (*run)(struct ctl *ctl, int argc, char **argv); /* argv[0] is the verb */
-	bool local;                                         /* does without the broker */
 };
 
 int verb_status(struct ctl *ctl, int argc, char **argv);
@@ -42,6 +41,8 @@ int verb_sim(struct ctl *ctl, int argc, char **argv);
 /* The part of sim that is a program of its own. */
 int sim_run(struct ctl *ctl, int argc, char **argv);
 
+/* Connect, once the arguments are known to make sense: EXIT_FINE, or the status after a sentence. */
+int reach(struct ctl *ctl);
 /* EXIT_USAGE, after a sentence and how the verb is called. */
 int usage(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The exit status for a failed call of the library, after its sentence. */

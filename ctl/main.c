@@ -12,16 +12,16 @@
 #include <string.h>
 
 static const struct verb verbs[] = {
-	{"status", "", "is the broker well, what has it done", verb_status, false},
-	{"lines", "", "every line, and what is wrong with it", verb_lines, false},
-	{"show", "LINE", "one line: its devices and its subscribers", verb_show, false},
-	{"clients", "", "who is connected", verb_clients, false},
-	{"stats", "[LINE]", "counters and response times", verb_stats, false},
-	{"watch", "[--count N] [LINE]", "what happens, as it happens", verb_watch, false},
-	{"release", "CLIENT|LINE", "evict a client, or a line's subscribers", verb_release, false},
-	{"reload", "", "read the configuration again", verb_reload, false},
-	{"check", "CONFIG", "is this configuration right?", verb_check, true},
-	{"sim", "assert|deassert|run ...", "play the devices of a software line", verb_sim, false},
+	{"status", "", "is the broker well, what has it done", verb_status},
+	{"lines", "", "every line, and what is wrong with it", verb_lines},
+	{"show", "LINE", "one line: its devices and its subscribers", verb_show},
+	{"clients", "", "who is connected", verb_clients},
+	{"stats", "[LINE]", "counters and response times", verb_stats},
+	{"watch", "[--count N] [LINE]", "what happens, as it happens", verb_watch},
+	{"release", "CLIENT|LINE", "evict a client, or a line's subscribers", verb_release},
+	{"reload", "", "read the configuration again", verb_reload},
+	{"check", "CONFIG", "is this configuration right?", verb_check},
+	{"sim", "assert|deassert|run ...", "play the devices of a software line", verb_sim},
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -110,21 +110,14 @@ int refused(const struct ctl *ctl, int err)
 	return err != -ENOENT && is_absence(err) ? EXIT_NO_BROKER : EXIT_NO;
 }
 
-static int run(const struct verb *verb, struct ctl *ctl, int argc, char **argv)
+int reach(struct ctl *ctl)
 {
-	int r;
+	int r = ptirq_open(&ctl->ptirq, ctl->socket);
 
-	if (verb->local)
-		return verb->run(ctl, argc, argv);
-	r = ptirq_open(&ctl->ptirq, ctl->socket);
-	if (r == 0) {
-		r = verb->run(ctl, argc, argv);
-	} else {
-		fprintf(stderr, "ptirqctl: %s\n", ptirq_error(ctl->ptirq));
-		r = is_absence(r) ? EXIT_NO_BROKER : EXIT_NO;
-	}
-	ptirq_close(ctl->ptirq);
-	return r;
+	if (r == 0)
+		return EXIT_FINE;
+	fprintf(stderr, "ptirqctl: %s\n", ptirq_error(ctl->ptirq));
+	return is_absence(r) ? EXIT_NO_BROKER : EXIT_NO;
 }
 
 int main(int argc, char **argv)
@@ -170,5 +163,7 @@ int main(int argc, char **argv)
 		ctl.json = true;
 		argv[--argc] = NULL;
 	}
-	return run(verb, &ctl, argc, argv);
+	c = verb->run(&ctl, argc, argv);
+	ptirq_close(ctl.ptirq);
+	return c;
 }

@@ -263,6 +263,8 @@ int sim_run(struct ctl *ctl, int argc, char **argv)
 	struct run run;
 	int r = parse(ctl, argc, argv, &run);
 
+	if (r == EXIT_FINE)
+		r = reach(ctl);
 	if (r != EXIT_FINE)
 		return r;
 	if (run.log_path && !(run.log = fopen(run.log_path, "we"))) {

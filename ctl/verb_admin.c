@@ -21,6 +21,9 @@ int verb_release(struct ctl *ctl, int argc, char **argv)
 
 	if (!arguments_between(ctl, argc, 1, 1))
 		return EXIT_USAGE;
+	r = reach(ctl);
+	if (r != EXIT_FINE)
+		return r;
 	/* A number is a client's, unless somebody named a line so. */
 	if (parse_number(argv[1], UINT64_MAX, &client) &&
 	    ptirq_line_info(ctl->ptirq, argv[1], &info) == -ENOENT)
@@ -43,6 +46,9 @@ int verb_reload(struct ctl *ctl, int argc, char **argv)
 	(void)argv;
 	if (!arguments_between(ctl, argc, 0, 0))
 		return EXIT_USAGE;
+	r = reach(ctl);
+	if (r != EXIT_FINE)
+		return r;
 	r = ptirq_reload(ctl->ptirq);
 	if (r < 0)
 		return refused(ctl, r);

@@ -35,6 +35,9 @@ int verb_lines(struct ctl *ctl, int argc, char **argv)
 	(void)argv;
 	if (!arguments_between(ctl, argc, 0, 0))
 		return EXIT_USAGE;
+	r = reach(ctl);
+	if (r != EXIT_FINE)
+		return r;
 	output = output_open(ctl);
 	output_table(output, "lines", columns);
 	r = ptirq_list_lines(ctl->ptirq, line_row, output);
@@ -78,6 +81,9 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 
 	if (!arguments_between(ctl, argc, 1, 1))
 		return EXIT_USAGE;
+	r = reach(ctl);
+	if (r != EXIT_FINE)
+		return r;
 	r = ptirq_line_info(ctl->ptirq, argv[1], &info);
 	if (r < 0)
 		return refused(ctl, r);

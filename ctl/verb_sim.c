@@ -21,6 +21,9 @@ int verb_sim(struct ctl *ctl, int argc, char **argv)
 	if (argc == 5 && (!parse_number(argv[4], UINT32_MAX, &bits) || !bits))
 		return usage(ctl, "sim %s: '%s' is no set of bits, such as 0x5", argv[1], argv[4]);
 
+	r = reach(ctl);
+	if (r != EXIT_FINE)
+		return r;
 	r = ptirq_sim_assert(ctl->ptirq, argv[2], argv[3], (uint32_t)bits, deassert);
 	if (r < 0)
 		return refused(ctl, r);

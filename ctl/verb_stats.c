@@ -92,10 +92,13 @@ int verb_stats(struct ctl *ctl, int argc, char **argv)
 	const char *line = argc > 1 ? argv[1] : NULL;
 	struct ptirq_line_info info;
 	struct listing listing;
-	int r = 0;
+	int r;
 
 	if (!arguments_between(ctl, argc, 0, 1))
 		return EXIT_USAGE;
+	r = reach(ctl);
+	if (r != EXIT_FINE)
+		return r;
 	/* No rows at all would not say that there is no such line. */
 	if (line)
 		r = ptirq_line_info(ctl->ptirq, line, &info);
@@ -166,6 +169,9 @@ int verb_clients(struct ctl *ctl, int argc, char **argv)
 	(void)argv;
 	if (!arguments_between(ctl, argc, 0, 0))
 		return EXIT_USAGE;
+	r = reach(ctl);
+	if (r != EXIT_FINE)
+		return r;
 	clients.output = output_open(ctl);
 	output_table(clients.output, "clients", client_columns);
 	r = ptirq_get_stats(ctl->ptirq, PTIRQ_STATS_CLIENTS, NULL, client_row, &clients);

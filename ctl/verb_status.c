@@ -60,6 +60,9 @@ int verb_status(struct ctl *ctl, int argc, char **argv)
 	(void)argv;
 	if (!arguments_between(ctl, argc, 0, 0))
 		return EXIT_USAGE;
+	r = reach(ctl);
+	if (r != EXIT_FINE)
+		return r;
 	r = ptirq_list_lines(ctl->ptirq, count_line, &s);
 	if (r == 0)
 		r = ptirq_get_stats(ctl->ptirq, PTIRQ_STATS_CLIENTS, NULL, count_client, &s);

@@ -75,7 +75,7 @@ int verb_watch(struct ctl *ctl, int argc, char **argv)
 		{0},
 	};
 	struct watch watch = {.ctl = ctl, .left = UINT64_MAX};
-	struct pollfd pfd = {.fd = ptirq_get_fd(ctl->ptirq), .events = POLLIN};
+	struct pollfd pfd = {.events = POLLIN};
 	int c, r;
 
 	optind = 0;
@@ -84,7 +84,11 @@ int verb_watch(struct ctl *ctl, int argc, char **argv)
 			return usage(ctl, "watch: --count takes a number from 1");
 	if (argc - optind > 1)
 		return usage(ctl, "watch: too much");
+	r = reach(ctl);
+	if (r != EXIT_FINE)
+		return r;
 
+	pfd.fd = ptirq_get_fd(ctl->ptirq);
 	r = ptirq_watch(ctl->ptirq, argv[optind], record, &watch);
 	if (r < 0)
 		return refused(ctl, r);

@@ -329,6 +329,11 @@ def no_broker(broker):
     process = start(broker, "--socket", broker.socket + ".none", "status")
     _, err = process.communicate(timeout=10)
     assert process.returncode == NO_BROKER and "start ptirq-broker" in err, err
+    # What is wrong with the command line is said first.
+    for verb in (["show"], ["sim", "assert", "demo"], ["watch", "--count", "no"], ["sim", "run", "x"]):
+        process = start(broker, "--socket", broker.socket + ".none", *verb)
+        _, err = process.communicate(timeout=10)
+        assert process.returncode == USAGE, (verb, process.returncode, err)
     # A killed one leaves its socket, and nobody listens there.
     with Broker() as killed:
         killed.process.kill()
