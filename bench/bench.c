@@ -234,7 +234,6 @@ static int measure_memory(const struct bench_options *options, struct json_objec
 	bench_broker_start(&one, options, config_one);
 	bench_broker_start(&many, options, config_many);
 	idle = (double)bench_rss(one.pid);
-	line = ((double)bench_rss(many.pid) - idle) / (LINES - 1);
 	for (int i = 0; i < CLIENTS; i++) {
 		struct ptirq_sub *sub;
 
@@ -243,6 +242,8 @@ static int measure_memory(const struct bench_options *options, struct json_objec
 			errx(1, "%s", ptirq_error(ptirq[i]));
 	}
 	client = ((double)bench_rss(one.pid) - idle) / CLIENTS;
+	/* By now what its start needed has been given back. */
+	line = ((double)bench_rss(many.pid) - idle) / (LINES - 1);
 	printf("\nresident memory of the broker\nidle %14.0f KiB\na line %12.2f KiB\n"
 	       "a client %10.2f KiB\n",
 	       idle / 1024, line / 1024, client / 1024);

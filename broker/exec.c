@@ -300,7 +300,7 @@ static void account(struct line *line, const struct arb_event *event)
 static int step(struct line *line, const struct arb_event *event)
 {
 	struct arb_actions *actions = &line->exec->actions;
-	int error = arb_step(&line->arb, event, actions);
+	int error = arb_step(line->arb, event, actions);
 
 	if (__builtin_expect(log_topics & LOG_ARB, 0))
 		debug_step(line, event, error, actions);
@@ -383,13 +383,13 @@ bool exec_healthy(struct exec *exec)
 		struct line *line = exec->lines[i];
 
 		for (uint8_t u = 0; line->source && u < line->topology.n_units; u++) {
-			uint64_t owing = arb_unit_owing(&line->arb, u);
+			uint64_t owing = arb_unit_owing(line->arb, u);
 
 			for (; owing; owing &= owing - 1) {
 				struct subscriber *sub = line->sub[__builtin_ctzll(owing)];
 
 				if (exec_now(exec) - sub_unit(sub, u)->asked_at >
-				    20 * line->arb.config.round_deadline)
+				    20 * line->arb->config.round_deadline)
 					return false;
 			}
 		}

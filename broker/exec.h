@@ -81,7 +81,7 @@ struct line {
 	struct unit *unit;
 	struct histogram *response; /* of all who were ever asked; NULL: nobody */
 	struct grant *grants;
-	struct arb arb;
+	struct arb *arb; /* only with a source */
 };
 
 struct exec_event {

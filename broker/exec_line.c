@@ -170,12 +170,16 @@ struct line *line_new(struct exec *exec, const struct line_config *config)
 	}
 	line->unit = calloc(line->topology.n_units, sizeof(*line->unit));
 	set_up_core(line, &arb);
-	if (!line->unit || arb_config_check(&arb) != 0) {
-		broken(line, line->unit ? -EINVAL : -ENOMEM,
-		       line->unit ? "its devices and times make no sense together" : "");
+	if (arb_config_check(&arb) != 0) {
+		broken(line, -EINVAL, "its devices and times make no sense together");
 		return line;
 	}
-	arb_init(&line->arb, &arb);
+	line->arb = malloc(arb_size(&arb));
+	if (!line->unit || !line->arb) {
+		broken(line, -ENOMEM, "");
+		return line;
+	}
+	arb_init(line->arb, &arb);
 	return line;
 }
 
@@ -210,6 +214,7 @@ void line_free(struct line *line, const char *text)
 		timers_remove(&unit->storm);
 	}
 	free(line->unit);
+	free(line->arb);
 	free(line->response);
 	free(line->config);
 	free(line);
@@ -241,7 +246,7 @@ void line_tell(struct line *line, uint8_t unit, const char *text)
 	memcpy(event.line_state.line, line->config->name, sizeof(event.line_state.line));
 	event.line_state.unit = unit;
 	snprintf(event.line_state.state, sizeof(event.line_state.state), "%s",
-		 view_state(arb_unit_state(&line->arb, unit)));
+		 view_state(arb_unit_state(line->arb, unit)));
 	snprintf(event.line_state.text, sizeof(event.line_state.text), "%s", text);
 	for (uint32_t i = 0; i < LIMIT_SUBS_PER_LINE; i++) {
 		bool told = false;

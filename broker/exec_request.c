@@ -159,7 +159,7 @@ static void park(struct session *session, const struct wire_request *request)
 
 	if (!sub)
 		return;
-	if (arb_sub_parked(&sub->line->arb, sub->index) != parking)
+	if (arb_sub_parked(sub->line->arb, sub->index) != parking)
 		exec_feed(sub->line, &(struct arb_event){
 					     .kind = parking ? ARB_EV_PARK : ARB_EV_UNPARK,
 					     .sub = sub->index,

@@ -35,7 +35,7 @@ static enum arb_state line_state(const struct line *line)
 	if (!line->source)
 		return ARB_ABSENT;
 	for (uint8_t u = 0; u < line->topology.n_units; u++) {
-		enum arb_state state = arb_unit_state(&line->arb, u);
+		enum arb_state state = arb_unit_state(line->arb, u);
 
 		if (badness[state] > badness[worst])
 			worst = state;
@@ -54,7 +54,8 @@ void view_line(const struct line *line, struct wire_line *ret)
 		.subscribers = line->n_subs,
 		.max_subscribers = config->max_subscribers,
 		.deadline_ns = config->deadline_ns ? config->deadline_ns
-						   : line->arb.config.round_deadline / 2,
+			       : line->source      ? line->arb->config.round_deadline / 2
+						   : 0,
 	};
 	COPY(ret->name, config->name);
 	COPY(ret->source, config->source == CONFIG_SIM ? "sim" : "uio");
@@ -83,10 +84,10 @@ void view_devices(struct line *line, struct wire_reply *reply)
 		struct wire_device *device = &reply->line.device[d];
 
 		device->unit = unit;
-		device->present = arb_unit_state(&line->arb, unit) != ARB_ABSENT;
+		device->present = arb_unit_state(line->arb, unit) != ARB_ABSENT;
 		device->has_mask = line->topology.device[d].has_mask;
 		device->has_status = line->topology.device[d].has_status;
-		device->held = arb_device_quiet(&line->arb, d);
+		device->held = arb_device_quiet(line->arb, d);
 		device->grantable =
 			line->config->device[d].grant && (!line->topology.device[d].unsafe_dma ||
 							  line->config->device[d].unsafe_dma);
@@ -176,7 +177,7 @@ static bool unit_row(struct line *line, uint32_t unit, struct wire_stats *row)
 		return false;
 	row->unit = unit;
 	put_counters(row, &line->unit[unit].metrics.counters);
-	COPY(row->state, view_state(arb_unit_state(&line->arb, unit)));
+	COPY(row->state, view_state(arb_unit_state(line->arb, unit)));
 	for (uint8_t d = 0; d < line->topology.n_devices; d++)
 		if (line->topology.device[d].unit == unit && line->topology.n_units > 1)
 			COPY(row->device, line->topology.device[d].name);
@@ -188,12 +189,12 @@ static const char *sub_state(const struct line *line, uint8_t index)
 	uint64_t bit = UINT64_C(1) << index, owing = 0, debtors = 0;
 
 	for (uint8_t u = 0; u < line->topology.n_units; u++) {
-		owing |= arb_unit_owing(&line->arb, u);
-		debtors |= arb_unit_debtors(&line->arb, u);
+		owing |= arb_unit_owing(line->arb, u);
+		debtors |= arb_unit_debtors(line->arb, u);
 	}
-	if (arb_sub_parked(&line->arb, index))
+	if (arb_sub_parked(line->arb, index))
 		return "parked";
-	if (arb_sub_quarantined(&line->arb, index))
+	if (arb_sub_quarantined(line->arb, index))
 		return "quarantined";
 	return debtors & bit ? "debt" : owing & bit ? "owes" : "ok";
 }

@@ -43,7 +43,7 @@ struct broker {
 	uv_signal_t sighup, sigterm, sigint;
 	struct edge_poll
 		feed; /* a timerfd: a uv_timer would give every wait of the loop a time-out */
-	const char *socket_path; /* to be removed at the end; NULL: not ours */
+	char *socket_path; /* to be removed at the end; NULL: not ours */
 };
 
 /* ---- options ------------------------------------------------------------------------------------- */
@@ -232,7 +232,7 @@ static int start_listening(struct broker *broker, const struct options *options,
 				  r == -EADDRINUSE ? " (another broker is running there)" : "");
 			return r;
 		}
-		broker->socket_path = path;
+		broker->socket_path = strdup(path);
 		log_info(NULL, "listening on %s", path);
 	}
 	r = listener_start(&broker->exec->sessions, fd, &broker->listener);
@@ -390,6 +390,8 @@ static int run(const struct options *options)
 	}
 	start_handles(&broker);
 	r = start(&broker, options, config);
+	/* Each line has its own copy: 4.6 KiB of each would be resident here too. */
+	munmap((void *)config, sizeof(*config));
 	if (r < 0) {
 		log_error(NULL, "cannot start: %s", strerror(-r));
 		stop(&broker, "the broker could not start");
@@ -400,7 +402,7 @@ static int run(const struct options *options)
 	uv_loop_close(&broker.loop);
 	if (broker.socket_path)
 		unlink(broker.socket_path);
-	munmap((void *)config, sizeof(*config));
+	free(broker.socket_path);
 	return r;
 }
 
