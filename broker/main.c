@@ -42,7 +42,7 @@ struct broker {
 	struct listener *listener;
 	uv_signal_t sighup, sigterm, sigint;
 	struct edge_poll
-		feed; /* a timerfd: a uv_timer would give every wait of the loop a time-out */
+		feed;      /* a timerfd: a uv_timer would give every wait of the loop a time-out */
 	char *socket_path; /* to be removed at the end; NULL: not ours */
 };
 
