@@ -260,6 +260,9 @@ static void close_handle(uv_handle_t *handle)
 /* Everything that keeps the loop alive goes; the loop then ends by itself. */
 static void stop(struct broker *broker, const char *text)
 {
+	/* As long as we listen nobody else takes the path: it is ours to remove. */
+	if (broker->socket_path)
+		unlink(broker->socket_path);
 	listener_stop(broker->listener);
 	broker->listener = NULL;
 	if (broker->exec)

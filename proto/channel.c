@@ -7,9 +7,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -78,34 +81,65 @@ static int remove_stale(const struct sockaddr_un *sun)
 	return unlink(sun->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int channel_listen(const char *path, unsigned int mode, int *ret_fd)
+/* Nobody can connect before listen(), so nobody sees the mode that the umask gave. */
+static int bind_and_listen(int fd, const struct sockaddr_un *sun, unsigned int mode)
 {
-	struct sockaddr_un sun;
-	int fd, r;
+	int r;
 
-	r = address(path, &sun);
-	if (r == 0)
-		r = remove_stale(&sun);
-	if (r < 0)
-		return r;
+	if (bind(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0)
+		return -errno;
+	if (chmod(sun->sun_path, mode) == 0 && listen(fd, SOMAXCONN) == 0)
+		return 0;
+	r = -errno;
+	unlink(sun->sun_path);
+	return r;
+}
 
-	fd = socket(AF_UNIX, SOCKET_TYPE, 0);
+/*
+ * Between looking at what is there and listening nobody else may do the same: a socket without a
+ * listener yet looks stale. The file goes with the lock; whoever had opened it before that is too late.
+ */
+static int lock(const char *path, int *ret_fd)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct stat st;
+
 	if (fd < 0)
 		return -errno;
-	if (bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
-		r = -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0 || st.st_nlink == 0) {
 		close(fd);
-		return r;
-	}
-	/* Nobody can connect before listen(), so nobody sees the mode that the umask gave. */
-	if (chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0) {
-		r = -errno;
-		unlink(path);
-		close(fd);
-		return r;
+		return -EADDRINUSE;
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int channel_listen(const char *path, unsigned int mode, int *ret_fd)
+{
+	struct sockaddr_un sun;
+	char lock_path[sizeof(sun.sun_path) + sizeof(".lock")];
+	int fd, lock_fd, r;
+
+	r = address(path, &sun);
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCKET_TYPE, 0);
+	if (fd < 0)
+		return -errno;
+	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+	r = lock(lock_path, &lock_fd);
+	if (r == 0) {
+		r = remove_stale(&sun);
+		if (r == 0)
+			r = bind_and_listen(fd, &sun, mode);
+		unlink(lock_path);
+		close(lock_fd);
+	}
+	if (r < 0)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return r;
 }
 
 /* Room for LIMIT_MESSAGE_FDS fds, aligned as the kernel's headers want it. */

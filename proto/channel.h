@@ -22,7 +22,7 @@ int channel_connect(const char *path, int *ret_fd);
 
 /*
  * Listening, non-blocking, CLOEXEC; mode as given. A stale socket file is replaced, a live one is
- * -EADDRINUSE.
+ * -EADDRINUSE; so is one that somebody else is about to make.
  */
 int channel_listen(const char *path, unsigned int mode, int *ret_fd);
 

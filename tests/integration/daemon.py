@@ -8,6 +8,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -117,6 +118,8 @@ def sigterm(broker):
         client.subscribe("demo", device="dev0")
         broker.process.send_signal(signal.SIGTERM)
         assert "stopping" in client.next_event("going_away").text
+        # Before we cease to listen, so that it cannot be a successor's.
+        assert not os.path.exists(broker.socket)
         try:
             client._receive(10)
             raise AssertionError("the connection lives on")
@@ -145,6 +148,33 @@ def killed_and_started_again(broker):
             broker.process.wait()
         start_again(broker)
     assert epochs == sorted(set(epochs)), epochs
+
+
+@test
+def many_at_once(broker):
+    """On one stale path exactly one of them serves, and is the one that clients reach."""
+    path = os.path.join(broker.directory.name, "one.sock")
+    for _ in range(10):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stale:
+            stale.bind(path)
+        brokers = [subprocess.Popen([PROGRAM, "--sim", "--socket", path], stderr=subprocess.PIPE,
+                                    text=True) for _ in range(6)]
+        try:
+            said = [b.stderr.readline() for b in brokers]
+            winners = [b for b, text in zip(brokers, said) if text.startswith("listening on")]
+            assert len(winners) == 1, said
+            assert all("another broker is running" in text for b, text in zip(brokers, said)
+                       if b not in winners), said
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+                sock.connect(path)
+                pid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+                assert pid == winners[0].pid
+        finally:
+            for b in brokers:
+                b.terminate()
+                b.wait()
+                b.stderr.close()
+        assert os.listdir(broker.directory.name).count("one.sock") == 0
 
 
 # ------------------------------------------------------------------------------------- reload

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -265,6 +266,18 @@ Test(channel, an_address_in_use)
 	/* Left behind by a broker that was killed. */
 	cr_assert_eq(channel_connect(path, &second), -ECONNREFUSED);
 	cr_assert_eq(channel_listen(path, 0600, &first), 0);
+	close(first);
+	cr_assert_eq(unlink(path), 0);
+
+	/* Another broker is about to listen there. */
+	snprintf((char *)buf, sizeof(buf), "%s.lock", path);
+	file = open((char *)buf, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	cr_assert_eq(flock(file, LOCK_EX), 0);
+	cr_assert_eq(channel_listen(path, 0600, &second), -EADDRINUSE);
+	cr_assert_eq(access(path, F_OK), -1);
+	close(file);
+	cr_assert_eq(channel_listen(path, 0600, &first), 0);
+	cr_assert_eq(access((char *)buf, F_OK), -1, "nothing of it is left");
 	close(first);
 	cr_assert_eq(unlink(path), 0);
 
