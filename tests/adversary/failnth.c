@@ -108,6 +108,12 @@ EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 	return fails(ENOBUFS) ? -1 : real(fd, level, name, value, size);
 }
 
+EXPORT ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+	REAL(send);
+	return fails(ENOBUFS) ? -1 : real(fd, data, size, flags);
+}
+
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
 	REAL(sendmsg);
