@@ -36,7 +36,7 @@ def text(path):
 # ------------------------------------------------------------------------------------------ spdx
 
 # Formats without comments, generated baselines and inputs.
-SPDX_FREE = re.compile(r"^(LICENSE|LICENSES/.*|.*\.json|tests/abi/.*\.abi|tests/fuzz/corpus/.*)$")
+SPDX_FREE = re.compile(r"^(LICENSE|LICENSES/.*|tests/fuzz/corpus/.*)$")
 IN_KERNEL = re.compile(r"^(kmod-uio-ext/|tests/vm/.*(kmod|module)[^/]*/)")
 
 
