@@ -147,8 +147,8 @@ static void ack(struct session *session, const struct wire_request *request)
 	else if (error)
 		session_status(session, request->id, WIRE_STALE,
 			       "no verdict was owed for this round (any more)");
-	else
-		ok(session, request->id);
+	else if (request->id)
+		ok(session, request->id); /* id 0: only a refusal is of interest */
 }
 
 /* Idempotent: a parked subscriber may park, and so on; the core need not hear of it. */

@@ -217,8 +217,7 @@ static void ack_by_message(struct ptirq_sub *sub, const struct ptirq_irq *irq,
 			},
 	};
 
-	if (link_send(sub->ptirq, &request) == 0)
-		sub->ptirq->reply_due = true;
+	link_send(sub->ptirq, &request);
 }
 
 int ptirq_ack(struct ptirq_sub *sub, const struct ptirq_irq *irq, enum ptirq_verdict verdict)

@@ -62,7 +62,6 @@ struct ptirq {
 	unsigned backoff_ms; /* the next pause */
 	uint64_t last_id;    /* of requests */
 	uint64_t greeting;   /* id of the request that the link itself waits for */
-	bool reply_due;      /* of an Ack; nobody has looked for it yet */
 	struct ptirq_sub *subscribing;
 
 	struct page_irq *irq_page; /* NULL while down */

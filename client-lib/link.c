@@ -78,7 +78,6 @@ static void drop(struct ptirq *ptirq)
 	ptirq->kicked = false;
 	ptirq->ring_due = false;
 	ptirq->greeting = 0;
-	ptirq->reply_due = false;
 	ptirq->subscribing = NULL;
 	ptirq->farewell = 0;
 	ptirq->link = LINK_DOWN;
@@ -178,7 +177,8 @@ int link_send(struct ptirq *ptirq, struct wire_request *request)
 	uint8_t buf[LIMIT_MESSAGE];
 	int n, r;
 
-	request->id = ++ptirq->last_id;
+	/* Nobody waits for the answer to an Ack. */
+	request->id = request->kind == WIRE_REQ_ACK ? 0 : ++ptirq->last_id;
 	n = wire_request_encode(request, buf);
 	r = n < 0 ? n : channel_send(ptirq->sock, buf, (size_t)n, NULL, 0);
 	/*
@@ -361,12 +361,6 @@ int link_step(struct ptirq *ptirq, int timeout_ms)
 
 	/* A handler that waits for something: not with the others' verdicts in hand. */
 	ring(ptirq);
-	/* An Ack's reply is there by now, or about to come: no need to be told. */
-	if (ptirq->reply_due) {
-		ptirq->reply_due = false;
-		receive(ptirq);
-		return 0;
-	}
 	n = epoll_wait(ptirq->epoll, events, 3, timeout_ms);
 	if (n < 0)
 		return -errno;
