@@ -241,6 +241,26 @@ def verdicts_not_owed(broker):
 
 
 @test
+def acks_that_want_no_answer(broker):
+    """With id 0: taken in silence, and refused aloud."""
+    with broker.client() as client, broker.client() as raiser:
+        sub = client.subscribe(LINE, device="dev0", messages=True)
+        device = client.grant(LINE, "dev0")
+        raiser.sim_assert(LINE, "dev0", 1)
+        ask = sub.wait()
+        device.serve(1)
+        ack = pb.Request(ack=pb.Ack(subscription=sub.id, unit=ask.unit, round=ask.round,
+                                    verdict=HANDLED)).SerializeToString()
+        client.sock.send(ack)
+        assert client.lines(), "the next answer is to the next request"
+        assert row_of(client, sub).handled == 1
+        client.sock.send(ack)
+        reply, _ = client.reply_to(0)
+        assert reply.status.code == pb.STATUS_STALE, reply
+        device.close()
+
+
+@test
 def parked(broker):
     with broker.client(pages=True) as client, broker.client() as raiser:
         sub = client.subscribe(LINE, device="dev0")
