@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -288,19 +287,22 @@ const char *opener_problem(const struct opener *opener)
 	return opener && opener->dead ? HAS_ENDED : "";
 }
 
-/* It reads the end of the socket and leaves, unless it hangs in a name service or in sysfs. One that not
- * even SIGKILL ends is left to init. */
-static void reap(pid_t child)
+/*
+ * It reads the end of the socket and leaves, which hangs up the other half, unless it hangs in a name
+ * service or in sysfs. One that not even SIGKILL ends is left to init.
+ */
+static void reap(int sock, pid_t child)
 {
-	struct pollfd end = {.fd = syscall(SYS_pidfd_open, child, 0), .events = POLLIN};
+	struct pollfd end = {.fd = sock}; /* POLLHUP */
+	bool left;
 
-	if (poll(&end, 1, LEAVE_TIMEOUT_MS) <= 0) {
+	shutdown(sock, SHUT_WR);
+	left = poll(&end, 1, LEAVE_TIMEOUT_MS) > 0;
+	if (!left) {
 		kill(child, SIGKILL);
-		poll(&end, 1, LEAVE_TIMEOUT_MS);
+		left = poll(&end, 1, LEAVE_TIMEOUT_MS) > 0;
 	}
-	waitpid(child, NULL, WNOHANG);
-	if (end.fd >= 0)
-		close(end.fd);
+	waitpid(child, NULL, left ? 0 : WNOHANG);
 }
 
 void opener_free(struct opener *opener)
@@ -317,8 +319,8 @@ void opener_free(struct opener *opener)
 		uv_close((uv_handle_t *)&opener->poll, on_closed);
 		uv_close((uv_handle_t *)&opener->idle, on_closed);
 	}
+	reap(opener->socket, opener->child);
 	close(opener->socket);
-	reap(opener->child);
 	if (!opener->handles)
 		free(opener);
 }

@@ -32,7 +32,8 @@ static void requests(const uint8_t *data, size_t size)
 
 static void answers(const uint8_t *data, size_t size)
 {
-	struct wire_from_broker first, second;
+	/* An event fills only its part of the union. */
+	struct wire_from_broker first = {0}, second = {0};
 	uint8_t buf[LIMIT_MESSAGE];
 	int n;
 
