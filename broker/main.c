@@ -41,9 +41,8 @@ struct broker {
 	struct exec *exec;
 	struct listener *listener;
 	uv_signal_t sighup, sigterm, sigint;
-	struct edge_poll
-		feed;      /* a timerfd: a uv_timer would give every wait of the loop a time-out */
-	char *socket_path; /* to be removed at the end; NULL: not ours */
+	struct edge_poll feed; /* a timerfd: a uv_timer would time every wait of the loop */
+	char *socket_path;     /* to be removed at the end; NULL: not ours */
 };
 
 /* ---- options ------------------------------------------------------------------------------------- */
@@ -229,7 +228,10 @@ static int start_listening(struct broker *broker, const struct options *options,
 		r = channel_listen(path, config->socket_mode, &fd);
 		if (r < 0) {
 			log_error(NULL, "cannot listen on %s: %s%s", path, strerror(-r),
-				  r == -EADDRINUSE ? " (another broker is running there)" : "");
+				  r == -EADDRINUSE ? " (another broker is running there)"
+				  : r == -EACCES || r == -ENOENT
+					  ? " (--socket PATH or PTIRQ_SOCKET names another place)"
+					  : "");
 			return r;
 		}
 		broker->socket_path = strdup(path);

@@ -63,7 +63,7 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 		{"mask", "MASK", CELL_BOOL},
 		{"status", "STATUS", CELL_BOOL},
 		{"held", "HELD", CELL_BOOL},
-		{"grantable", "GRANTED", CELL_BOOL},
+		{"grantable", "GRANTABLE", CELL_BOOL},
 		{"unsafe_dma", "UNSAFE DMA", CELL_BOOL},
 		{0},
 	};
@@ -97,7 +97,8 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 	FIELD("policy", "policy", CELL_TEXT, info.policy);
 	FIELD("state", "state", CELL_TEXT, info.state);
 	FIELD("units", "units", CELL_NUMBER, (uint64_t)info.n_units);
-	FIELD("max_subscribers", "subscribers <=", CELL_NUMBER, (uint64_t)info.max_subscribers);
+	FIELD("max_subscribers", "subscribers, at most", CELL_NUMBER,
+	      (uint64_t)info.max_subscribers);
 	FIELD("deadline_ns", "deadline", CELL_NS, info.deadline_ns);
 	FIELD("problem", "problem", CELL_TEXT, info.problem);
 #undef FIELD

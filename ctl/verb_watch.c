@@ -80,7 +80,9 @@ int verb_watch(struct ctl *ctl, int argc, char **argv)
 
 	optind = 0;
 	while ((c = getopt_long(argc, argv, "n:", options, NULL)) != -1)
-		if (c != 'n' || !parse_number(optarg, UINT64_MAX, &watch.left) || !watch.left)
+		if (c == '?')
+			return usage(ctl, "watch takes --count and a line");
+		else if (!parse_number(optarg, UINT64_MAX, &watch.left) || !watch.left)
 			return usage(ctl, "watch: --count takes a number from 1");
 	if (argc - optind > 1)
 		return usage(ctl, "watch: too much");

@@ -228,7 +228,9 @@ class View:
                  for (unit, number), steps in self.rounds.items()]
         rows += [""] * (13 - len(rows)) + [f"{DIM}what happened{PLAIN}"]
         rows += [f"  {note}" for note in self.notes]
-        sys.stdout.write("\033[H" + "".join(f"{row}\033[K\n" for row in rows) + "\033[J")
+        # Lines do not wrap: the picture stays in place on a narrow terminal.
+        sys.stdout.write("\033[?7l\033[H" + "".join(f"{row}\033[K\n" for row in rows)
+                         + "\033[J\033[?7h")
         sys.stdout.flush()
 
     def line(self, subscribers):
@@ -333,7 +335,12 @@ def main():
     parser.add_argument("--json", action="store_true", help="only the summary, as ptirq.demo.v1")
     parser.add_argument("--seconds", type=int, default=20)
     arguments = parser.parse_args()
-    result = run(arguments)
+    if not 3 <= arguments.seconds <= 3600:
+        parser.error("--seconds takes 3 to 3600")
+    try:
+        result = run(arguments)
+    except KeyboardInterrupt:
+        return 130  # as a shell would; everything has been ended
     if arguments.json:
         print(json.dumps(result, indent=2))
     else:

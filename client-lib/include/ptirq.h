@@ -148,7 +148,9 @@ struct ptirq_options {
 	}
 
 /*
- * @line is copied. @options NULL: defaults. Two calls are two subscriptions.
+ * @line is copied. @options NULL: defaults. Two calls are two subscriptions. A line whose devices are
+ * absent at the moment can be subscribed to: interrupts come when they are back, ptirq_line_info() says
+ * what is the matter.
  * -ENOENT: no such line or device; -ENODEV: the line does not work, ptirq_error() says why; -EACCES:
  * policy does not let this user; -EDQUOT: the line's or the client's limit; -EINVAL: an option;
  * -EOPNOTSUPP: an option that this broker does not offer.
@@ -191,6 +193,7 @@ int ptirq_ack_wait(struct ptirq_sub *sub, struct ptirq_irq *irq, enum ptirq_verd
 /*
  * Call @handler from ptirq_dispatch() for each interrupt and give its result as the verdict.
  * It may call anything here but ptirq_close() and ptirq_unsubscribe() of this subscription.
+ * The broker hears of the verdicts at the end of the dispatch, or sooner if handlers take long.
  * NULL: no handler any more. A result that is no verdict leaves the answer to a later ptirq_ack().
  * -ESTALE and -EINVAL as for ptirq_wait().
  */

@@ -120,12 +120,6 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 	return fails(ENOBUFS) ? -1 : real(fd, message, flags);
 }
 
-EXPORT ssize_t send(int fd, const void *data, size_t size, int flags)
-{
-	REAL(send);
-	return fails(ENOBUFS) ? -1 : real(fd, data, size, flags);
-}
-
 EXPORT int fcntl(int fd, int command, ...)
 {
 	va_list args;
