@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Who may subscribe: a driver that is not root works if the configuration names its user, and is refused
-# in words if not; root's own second broker is refused in words too.
+# in words if not; root's own second broker is refused in words too. Registers without an IOMMU in front
+# of them are given, logged and shown as what they are (T34).
 
 . /vmtest/broker.sh
 
@@ -19,8 +20,13 @@ raiser --device $pci/$EDU0/resource0 --count 200 --burst 4 --log /tmp/raised
 driver_stop allowed
 compared policy.allowed /tmp/raised /tmp/allowed
 
-refused=$(as_user 1001 1001 vm_driver --line intx --device dev0 --id 0 --log /tmp/refused 2>&1) || true
 says() { case $1 in *"$2"*) ;; *) return 1 ;; esac; }
+granted=$(grep "registers of dev0 granted" $broker_log)
+check policy.dma-logged "$granted" says "$granted" "uid 1000), which can now reach all memory by DMA"
+shown=$(ptirqctl --json show intx)
+check policy.dma-shown "as \"unsafe_dma\" of the device" says "$shown" '"unsafe_dma": true'
+
+refused=$(as_user 1001 1001 vm_driver --line intx --device dev0 --id 0 --log /tmp/refused 2>&1) || true
 check policy.refused "$refused" says "$refused" "allow-user="
 
 # A granted BAR is one of the things that the line's own key gives away.
