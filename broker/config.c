@@ -5,6 +5,7 @@
  */
 #include "broker/config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 #include "broker/arb/arb.h"
 #include "broker/config_parse.h"
 #include "proto/channel.h"
+
+#define DEFAULT_HEDGE_NS UINT64_C(200000)
 
 void config_default(struct config *ret)
 {
@@ -33,7 +36,6 @@ void config_line_default(struct line_config *ret, const char *name)
 	ret->policy = ARB_LEARNED;
 	ret->max_subscribers = LIMIT_SUBS_PER_LINE;
 	ret->round_deadline_ns = UINT64_C(100000000);
-	ret->hedge_ns = UINT64_C(200000);
 	ret->storm_rate = 500000;
 	ret->storm_burst = 50000;
 }
@@ -51,6 +53,7 @@ void config_sim(struct config *ret)
 	config_line_default(line, "demo");
 	snprintf(line->origin, sizeof(line->origin), "--sim");
 	line->source = CONFIG_SIM;
+	line->hedge_ns = DEFAULT_HEDGE_NS;
 	line->allow_all = true;
 	line->n_devices = 3;
 	for (uint8_t d = 0; d < line->n_devices; d++) {
@@ -84,8 +87,84 @@ static int said(const struct config_section *section, enum config_flag which)
 
 #define mistake(where, ...) (*ret_at = (where), snprintf(problem, LIMIT_TEXT, __VA_ARGS__), -EINVAL)
 
-int config_line_finish(struct config_section *section, struct line_config *line, int *ret_at,
-		       char problem[LIMIT_TEXT])
+bool config_pci_address(const char *text, char ret[LIMIT_NAME])
+{
+	unsigned int domain = 0, bus, slot, function;
+	int end = 0;
+
+	if (sscanf(text, "%4x:%2x:%2x.%1u%n", &domain, &bus, &slot, &function, &end) != 4 ||
+	    text[end]) {
+		domain = 0;
+		end = 0;
+		if (sscanf(text, "%2x:%2x.%1u%n", &bus, &slot, &function, &end) != 3 || text[end])
+			return false;
+	}
+	if (slot > 0x1f || function > 7)
+		return false;
+	snprintf(ret, LIMIT_NAME, "%04x:%02x:%02x.%u", domain, bus, slot, function);
+	return true;
+}
+
+/* What a path in /sys ends in, if that alone says which device it is. What else its links lead to is
+ * not known here: the lock of a device that is taken up (opener_lock()) knows. */
+static const char *spelling(const char *address, char pci[LIMIT_NAME])
+{
+	const char *last;
+
+	if (*address != '/')
+		return address;
+	last = strrchr(address, '/') + 1;
+	if (config_pci_address(last, pci))
+		return pci;
+	return !strncmp(last, "uio", 3) && isdigit((unsigned char)last[3]) ? last : address;
+}
+
+static bool same_device(const char *spelled, const struct device_config *other)
+{
+	char pci[LIMIT_NAME];
+
+	return !strcmp(spelled, spelling(other->address, pci));
+}
+
+/* PCI addresses are written in full from here on. */
+static int devices_finish(const struct config *config, const struct config_section *section,
+			  struct line_config *line, int *ret_at, char problem[LIMIT_TEXT])
+{
+	for (uint8_t d = 0; d < line->n_devices; d++) {
+		struct device_config *device = &line->device[d];
+		char pci[LIMIT_NAME], last[LIMIT_NAME];
+		const char *spelled;
+		int at = section->device_at[d];
+
+		if (config_pci_address(device->address, pci))
+			snprintf(device->address, sizeof(device->address), "%s", pci);
+		else if (*device->address != '/' && strchr(device->address, ':'))
+			return mistake(
+				at,
+				"device %s: not a PCI address as in 0000:00:05.0; `lspci -D` "
+				"shows them",
+				device->address);
+		spelled = spelling(device->address, last);
+		for (uint8_t e = 0; e < d; e++)
+			if (same_device(spelled, &line->device[e]))
+				return mistake(at, "device %s: it is the one of line %d",
+					       device->address, section->device_at[e]);
+		for (uint32_t i = 0; i < config->n_lines; i++)
+			for (uint8_t e = 0; e < config->line[i].n_devices; e++)
+				if (config->line[i].source == CONFIG_UIO &&
+				    same_device(spelled, &config->line[i].device[e]))
+					return mistake(
+						at,
+						"device %.64s: line %s (%.256s) has it, and a device is on "
+						"one line only",
+						device->address, config->line[i].name,
+						config->line[i].origin);
+	}
+	return 0;
+}
+
+int config_line_finish(const struct config *config, struct config_section *section,
+		       struct line_config *line, int *ret_at, char problem[LIMIT_TEXT])
 {
 	int mask_at = said(section, CONFIG_FLAG_MASK);
 	int unsafe_at = said(section, CONFIG_FLAG_UNSAFE_DMA);
@@ -113,6 +192,18 @@ int config_line_finish(struct config_section *section, struct line_config *line,
 			section->at,
 			"line %s: deadline= is longer than round-deadline= (%.6g ms), which bounds it",
 			line->name, (double)line->round_deadline_ns / 1e6);
+	if (line->hedge_ns > line->round_deadline_ns)
+		return mistake(
+			section->at,
+			"line %s: hedge= is longer than round-deadline= (%.6g ms): nobody else would "
+			"be asked",
+			line->name, (double)line->round_deadline_ns / 1e6);
+	if (!line->hedge_ns)
+		line->hedge_ns = DEFAULT_HEDGE_NS < line->round_deadline_ns
+					 ? DEFAULT_HEDGE_NS
+					 : line->round_deadline_ns;
+	if (!sim && devices_finish(config, section, line, ret_at, problem) < 0)
+		return -EINVAL;
 	for (uint8_t d = 0; d < line->n_devices; d++) {
 		struct device_config *device = &line->device[d];
 

@@ -78,6 +78,9 @@ void config_sim(struct config *ret);
  */
 int config_load(const char *path, struct config *ret, char problem[LIMIT_TEXT]);
 
+/* "0000:00:05.0", or "00:05.0" with domain 0; @ret is the whole of it. */
+bool config_pci_address(const char *text, char ret[LIMIT_NAME]);
+
 #define CONFIG_DEFAULT_PATH "/etc/ptirq/ptirq.conf"
 
 #endif

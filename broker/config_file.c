@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/config_parse.h"
@@ -46,7 +47,7 @@ static void section_end(struct reader *reader)
 
 	if (!reader->line || reader->bad_at)
 		return;
-	if (config_line_finish(&reader->section, reader->line, &at, problem) < 0)
+	if (config_line_finish(reader->config, &reader->section, reader->line, &at, problem) < 0)
 		mistake(reader, at, problem);
 	else
 		reader->config->n_lines++;
@@ -88,7 +89,7 @@ static void line_begin(struct reader *reader, const char *name)
 static void section_begin(struct reader *reader, char *heading)
 {
 	char problem[LIMIT_TEXT];
-	char *kind, *name, *rest;
+	char *kind, *name, *more, *rest;
 
 	section_end(reader);
 	memset(&reader->section, 0, sizeof(reader->section));
@@ -98,13 +99,20 @@ static void section_begin(struct reader *reader, char *heading)
 	name = strtok_r(NULL, " \t", &rest);
 	if (kind && !strcmp(kind, "broker") && !name)
 		return;
-	if (kind && !strcmp(kind, "line") && name && !strtok_r(NULL, " \t", &rest)) {
-		line_begin(reader, name);
-		return;
+	if (kind && !strcmp(kind, "line") && name) {
+		more = strtok_r(NULL, " \t", &rest);
+		if (!more) {
+			line_begin(reader, name);
+			return;
+		}
+		snprintf(problem, sizeof(problem),
+			 "[line %s %s]: a line's name has no blanks, as in [line %s-%s]", name,
+			 more, name, more);
+	} else {
+		snprintf(problem, sizeof(problem),
+			 "[%s%s%s] is no section: there are [broker] and [line NAME]",
+			 kind ? kind : "", name ? " " : "", name ? name : "");
 	}
-	snprintf(problem, sizeof(problem),
-		 "[%s%s%s] is no section: there are [broker] and [line NAME]", kind ? kind : "",
-		 name ? " " : "", name ? name : "");
 	mistake(reader, reader->at, problem);
 }
 
@@ -118,11 +126,15 @@ static char *next_line(char *buffer, int size, void *stream)
 	if (reader->bad_at || (length = getline(&reader->text, &reader->size, reader->file)) < 0)
 		return NULL;
 	reader->at++;
+	start = reader->text + strspn(reader->text, " \t");
+	if (length >= size && (*start == '#' || *start == ';'))
+		return strcpy(buffer, "\n");
 	if (length >= size) {
 		char problem[LIMIT_TEXT];
 
 		snprintf(problem, sizeof(problem),
-			 "the line is longer than %d bytes: use shorter names, or repeat the key",
+			 "the line is longer than %d bytes, which only a comment on a line of its "
+			 "own may be",
 			 size - 2);
 		mistake(reader, reader->at, problem);
 		return NULL;
@@ -132,7 +144,6 @@ static char *next_line(char *buffer, int size, void *stream)
 		return NULL;
 	}
 	memcpy(buffer, reader->text, (size_t)length + 1);
-	start = reader->text + strspn(reader->text, " \t");
 	if (*start != '[')
 		return buffer;
 	end = strchr(start, ']');
@@ -165,6 +176,7 @@ static int on_key(void *user, const char *section, const char *name, const char 
 static int read_file(struct config *config, const char *path, char problem[LIMIT_TEXT])
 {
 	struct reader reader = {.config = config, .path = path};
+	struct stat status;
 	int bad;
 
 	reader.file = fopen(path, "re");
@@ -173,6 +185,14 @@ static int read_file(struct config *config, const char *path, char problem[LIMIT
 
 		snprintf(problem, LIMIT_TEXT, "%s: %s", path, strerror(-error));
 		return error;
+	}
+	if (fstat(fileno(reader.file), &status) == 0 && S_ISDIR(status.st_mode)) {
+		fclose(reader.file);
+		snprintf(problem, LIMIT_TEXT,
+			 "%s: a directory, not a file; of a directory only FILE.d/*.conf is read, "
+			 "with FILE",
+			 path);
+		return -EISDIR;
 	}
 	/* An indented key is a key, not the rest of the one above it. */
 	ini_allow_multiline = false;
@@ -183,7 +203,7 @@ static int read_file(struct config *config, const char *path, char problem[LIMIT
 		mistake(&reader, reader.at, "out of memory");
 	section_end(&reader);
 	if (!reader.bad_at && ferror(reader.file))
-		mistake(&reader, reader.at, "cannot be read");
+		mistake(&reader, reader.at + 1, "cannot be read");
 	fclose(reader.file);
 	free(reader.text);
 	if (!reader.bad_at)

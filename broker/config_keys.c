@@ -195,6 +195,8 @@ static int set_user(const struct place *place, const struct key *key, char *valu
 	const struct passwd *entry;
 	uint64_t uid;
 
+	if (strcspn(value, " \t") < strlen(value) || !*value)
+		return problem(place, "%s=%s: one user, or *; again for each", key->name, value);
 	if (!strcmp(value, "*")) {
 		line->allow_all = true;
 		return 0;
@@ -220,6 +222,8 @@ static int set_group(const struct place *place, const struct key *key, char *val
 	const struct group *entry;
 	uint64_t gid;
 
+	if (strcspn(value, " \t") < strlen(value) || !*value)
+		return problem(place, "%s=%s: one group; again for each", key->name, value);
 	if (line->n_groups == CONFIG_ALLOWED)
 		return problem(place, "%s=%s: a line takes %d of them", key->name, value,
 			       CONFIG_ALLOWED);
@@ -308,7 +312,7 @@ static int set_device(const struct place *place, const struct key *key, char *va
 				       line->name);
 	snprintf(device->name, sizeof(device->name), "%s", name);
 	snprintf(device->address, sizeof(device->address), "%s", address);
-	line->n_devices++;
+	place->section->device_at[line->n_devices++] = place->at;
 	return 0;
 }
 
@@ -390,6 +394,9 @@ int config_key(struct config *config, struct line_config *line, struct config_se
 	const struct key *table = line ? line_keys : broker_keys, *key, *nearest = table;
 	size_t n = line ? N_KEYS(line_keys) : N_KEYS(broker_keys);
 	const struct place place = {config, line, section, at, problem};
+	bool hash = strstr(value, " #") != NULL;
+	size_t length;
+	int error;
 
 	_Static_assert(N_KEYS(line_keys) <= 32, "given_at");
 	for (key = table; key < table + n; key++) {
@@ -405,5 +412,11 @@ int config_key(struct config *config, struct line_config *line, struct config_se
 		return problem(&place, "%s= was given in line %d already", name,
 			       section->given_at[key - table]);
 	section->given_at[key - table] = at;
-	return key->set(&place, key, value);
+	error = key->set(&place, key, value);
+	if (error && hash) {
+		length = strlen(problem);
+		snprintf(problem + length, LIMIT_TEXT - length,
+			 "; a comment after a value begins with a semicolon, not with #");
+	}
+	return error;
 }

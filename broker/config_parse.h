@@ -21,6 +21,7 @@ enum config_flag {
 struct config_section {
 	int at; /* the number of its heading's line */
 	bool source_given;
+	int device_at[LIMIT_DEVICES_PER_LINE];              /* where it was given */
 	int given_at[32];                                   /* by index of the key */
 	int8_t flag[CONFIG_WHOLE_LINE + 1][CONFIG_N_FLAGS]; /* 0 not said, 1 yes, -1 no */
 	int flag_at[CONFIG_WHOLE_LINE + 1][CONFIG_N_FLAGS]; /* where it was said */
@@ -29,9 +30,9 @@ struct config_section {
 void config_line_default(struct line_config *ret, const char *name);
 
 /* The section has been read: is it whole? Fills in what depends on several keys. -EINVAL: @problem
- * belongs to line *@ret_at of the file. */
-int config_line_finish(struct config_section *section, struct line_config *line, int *ret_at,
-		       char problem[LIMIT_TEXT]);
+ * belongs to line *@ret_at of the file. @config: the lines before it, no two may have one device. */
+int config_line_finish(const struct config *config, struct config_section *section,
+		       struct line_config *line, int *ret_at, char problem[LIMIT_TEXT]);
 
 /*
  * One KEY = VALUE, in line @at of its file. @line NULL: of [broker]. @value is cut up.

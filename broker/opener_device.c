@@ -86,23 +86,6 @@ static bool exists(const char *dir, const char *name)
 	return access(path, F_OK) == 0;
 }
 
-/* "0000:00:05.0", or "00:05.0" with domain 0. */
-static bool pci_address(const char *text, char ret[LIMIT_NAME])
-{
-	unsigned int domain = 0, bus, slot, function;
-	int end = 0;
-
-	if (sscanf(text, "%4x:%2x:%2x.%1u%n", &domain, &bus, &slot, &function, &end) != 4 ||
-	    text[end]) {
-		domain = 0;
-		end = 0;
-		if (sscanf(text, "%2x:%2x.%1u%n", &bus, &slot, &function, &end) != 3 || text[end])
-			return false;
-	}
-	snprintf(ret, LIMIT_NAME, "%04x:%02x:%02x.%u", domain, bus, slot, function);
-	return true;
-}
-
 /* The directory's entry that is called uioN, if there is one. */
 static bool uio_in(const char *dir, char ret[16])
 {
@@ -257,7 +240,7 @@ int opener_identify(const char *root, const struct device_config *config, struct
 			    address);
 			return -ENODEV;
 		}
-		if (!pci_address(last, device.location) && strncmp(last, "uio", 3) != 0) {
+		if (!config_pci_address(last, device.location) && strncmp(last, "uio", 3) != 0) {
 			join(path, "%s%s/uio", root, address);
 			if (!uio_in(path, uio)) {
 				say(text, "%s has no UIO node: its driver is not a UIO driver",
@@ -268,7 +251,7 @@ int opener_identify(const char *root, const struct device_config *config, struct
 		}
 		address = last;
 	}
-	if (pci_address(address, device.location)) {
+	if (config_pci_address(address, device.location)) {
 		join(path, "%s/sys/bus/pci/devices/%s", root, device.location);
 		if (access(path, F_OK) < 0) {
 			say(text, "%s is not there: is it plugged in? `lspci -D` shows what is",

@@ -82,7 +82,7 @@ static const struct {
 	{"[broker]\npolicy = chain\n", "@:2: [broker] has no key policy; the nearest is mlock"},
 	{"[lines]\n", "@:1: [lines] is no section: there are [broker] and [line NAME]"},
 	{"[line]\n", "@:1: [line] is no section: there are [broker] and [line NAME]"},
-	{"[line a b]\n", "@:1: [line a] is no section: there are [broker] and [line NAME]"},
+	{"[line a b]\n", "@:1: [line a b]: a line's name has no blanks, as in [line a-b]"},
 	{"[line a/b]\n",
 	 "@:1: \"a/b\" is no name of a line: letters, digits and ._:@- only, at most "
 	 "63"},
@@ -128,6 +128,29 @@ static const struct {
 	{"[broker]\nsocket-mode = 0999\n", "@:2: socket-mode=0999: not an octal mode as in 0660"},
 	{"[broker]\nmlock = perhaps\n", "@:2: mlock=perhaps: yes or no"},
 	{"[broker]\ncpu = first\n", "@:2: cpu=first: a CPU's number, or any"},
+	{"[line a]\nsource=uio\ndevice=0000:00:zz.0\n",
+	 "@:3: device 0000:00:zz.0: not a PCI address as in 0000:00:05.0; `lspci -D` shows them"},
+	{"[line a]\ndevice=00:20.0\nsource=uio\n",
+	 "@:2: device 00:20.0: not a PCI address as in 0000:00:05.0; `lspci -D` shows them"},
+	{"[line a]\nsource=uio\ndevice=00:05.0\ndevice=0000:00:05.0 name=y\n",
+	 "@:4: device 0000:00:05.0: it is the one of line 3"},
+	{"[line a]\nsource=uio\ndevice=00:0a.0\ndevice=/sys/devices/pci0000:00/0000:00:0A.0 name=y\n",
+	 "@:4: device /sys/devices/pci0000:00/0000:00:0A.0: it is the one of line 3"},
+	{"[line a]\nsource=uio\ndevice=uio3\n[line b]\nsource=uio\ndevice=x\n"
+	 "device=/sys/class/uio/uio3 name=y\n",
+	 "@:7: device /sys/class/uio/uio3: line a (@:1) has it, and a device is on one line only"},
+	{"[line a]\nsource=sim\ndevice=x\nhedge=99s\n",
+	 "@:1: line a: hedge= is longer than round-deadline= (100 ms): nobody else would be asked"},
+	{"[line a]\nallow-user = root # me\n",
+	 "@:2: allow-user=root # me: one user, or *; again for each; a comment after a value "
+	 "begins with a semicolon, not with #"},
+	{"[line a]\ndevice = x # the first\n",
+	 "@:2: device= has no option #: name=NAME, grant, unsafe-dma, status=no, mask=no; a "
+	 "comment after a value begins with a semicolon, not with #"},
+	{"[line a]\nallow-user =\n", "@:2: allow-user=: one user, or *; again for each"},
+	{"[line a]\nallow-user = root daemon\n",
+	 "@:2: allow-user=root daemon: one user, or *; again for each"},
+	{"[line a]\nallow-group =\n", "@:2: allow-group=: one group; again for each"},
 	{"[broker]\nfifo-priority = 100\n", "@:2: fifo-priority=100: not a number from 0 to 99"},
 };
 
@@ -157,6 +180,36 @@ Test(config, a_long_line_is_refused_not_cut)
 	memset(text + strlen(text), 'x', 300);
 	cr_assert_eq(load(text), -EINVAL);
 	cr_assert_not_null(strstr(problem, "a.conf:2: the line is longer than 198 bytes"));
+}
+
+Test(config, a_long_comment_is_a_comment)
+{
+	char text[400] = "\t# ";
+
+	memset(text + strlen(text), 'x', 300);
+	strcat(text, "\n"
+		     "[broker]\nmax-clients = 7\n");
+	cr_assert_eq(load(text), 0, "%s", problem);
+	cr_assert_eq(config.max_clients, 7);
+}
+
+Test(config, a_directory_is_no_file)
+{
+	cr_assert_eq(config_load(dir, &config, problem), -EISDIR);
+	cr_assert_not_null(strstr(problem, ": a directory, not a file"), "%s", problem);
+	mkdir(file("a.conf.d"), 0755);
+	mkdir(file("a.conf.d/10-x.conf"), 0755);
+	cr_assert_eq(load("[broker]\n"), -EISDIR);
+	cr_assert_not_null(strstr(problem, "10-x.conf: a directory"), "%s", problem);
+}
+
+Test(config, a_short_round_bounds_the_hedge)
+{
+	cr_assert_eq(load("[line a]\nsource=sim\ndevice=x\nround-deadline=50us\n"), 0, "%s",
+		     problem);
+	cr_assert_eq(config.line[0].hedge_ns, 50000);
+	cr_assert_eq(load("[line a]\nsource=sim\ndevice=x\n"), 0, "%s", problem);
+	cr_assert_eq(config.line[0].hedge_ns, 200000);
 }
 
 Test(config, too_much_of_everything)
