@@ -95,6 +95,12 @@ plug() {
 # uio ADDRESS: the device's /dev/uioN.
 uio() { echo "/dev/$(ls "$pci/$1/uio")"; }
 
+# line_of ADDRESS: the kernel helper's node of the device's line.
+line_of() { echo "/dev/$(basename "$(readlink "$pci/$1/ptirq_line")" | tr ! /)"; }
+
+# masked ADDRESS: whether DisINTx is set.
+masked() { [ $(($(od -An -tu1 -j5 -N1 "$pci/$1/config") & 4)) -ne 0 ]; }
+
 # irqs ADDRESS: how many interrupts /proc/interrupts counts on the device's line.
 irqs() {
     awk -v irq="$(cat "$pci/$1/irq"):" '

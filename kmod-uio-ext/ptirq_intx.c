@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * DisINTx and the interrupt status bit (ptirq_intx.h).
+ *
+ * pci_check_and_mask_intx() and its counterpart test and set in one go under pci_lock. They take
+ * all ones, what a device that is gone reads as, for a status bit that is set: an unplugged device
+ * would claim the interrupts of its neighbours, and never be done with. So what they say is looked
+ * at twice in the case where it matters.
+ */
+#include "ptirq_intx.h"
+
+static bool answers(struct pci_dev *pdev)
+{
+	u16 status;
+
+	pci_read_config_word(pdev, PCI_STATUS, &status);
+	return !PCI_POSSIBLE_ERROR(status);
+}
+
+enum ptirq_uio_status ptirq_intx_mask_if_asserting(struct pci_dev *pdev)
+{
+	if (!pci_check_and_mask_intx(pdev))
+		return PTIRQ_UIO_STATUS_CLEAR;
+	return answers(pdev) ? PTIRQ_UIO_STATUS_ASSERTED : PTIRQ_UIO_STATUS_UNKNOWN;
+}
+
+enum ptirq_uio_status ptirq_intx_unmask_if_clear(struct pci_dev *pdev)
+{
+	if (pci_check_and_unmask_intx(pdev))
+		return PTIRQ_UIO_STATUS_CLEAR;
+	return answers(pdev) ? PTIRQ_UIO_STATUS_ASSERTED : PTIRQ_UIO_STATUS_UNKNOWN;
+}
+
+void ptirq_intx_mask(struct pci_dev *pdev)
+{
+	pci_intx(pdev, 0);
+}
+
+enum ptirq_uio_status ptirq_intx_sample(struct pci_dev *pdev, bool *ret_masked)
+{
+	u32 command_status;
+
+	pci_read_config_dword(pdev, PCI_COMMAND, &command_status);
+	if (PCI_POSSIBLE_ERROR(command_status))
+		return PTIRQ_UIO_STATUS_UNKNOWN;
+	*ret_masked = command_status & PCI_COMMAND_INTX_DISABLE;
+	return command_status >> 16 & PCI_STATUS_INTERRUPT ? PTIRQ_UIO_STATUS_ASSERTED :
+							     PTIRQ_UIO_STATUS_CLEAR;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A line: all devices of one interrupt that are bound to this module, behind one handler.
+ *
+ * Locks, outermost first:
+ *   ptirq_lines_lock    the list of lines, and how many devices use each (ptirq_main.c)
+ *   line->mutex         who holds the line and who may signal: membership, triggers, UIO opens
+ *   line->lock          the devices' states, their masks and the status page; taken in the handler
+ * The UIO core's info_lock may be held when line->mutex is taken, never the other way round.
+ *
+ * What the handler signals is found under RCU, after line->lock was dropped: devs[], the triggers.
+ */
+#ifndef PTIRQ_LINE_H
+#define PTIRQ_LINE_H
+
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/spinlock.h>
+#include <linux/uio_driver.h>
+#include <linux/wait.h>
+
+#include "ptirq_state.h"
+#include "ptirq_uio_abi.h"
+
+struct eventfd_ctx;
+
+struct ptirq_dev {
+	struct pci_dev *pdev;
+	struct ptirq_line *line;
+	unsigned int nr; /* on the line */
+	struct uio_info info;
+	unsigned int uio_opens;
+	struct eventfd_ctx __rcu *trigger;
+};
+
+struct ptirq_line {
+	struct device dev; /* its release frees the line: files and devices have a reference */
+	struct cdev cdev;
+	struct list_head node;
+	unsigned int users;
+	unsigned int id;
+	int irq;
+	char name[16];
+
+	struct mutex mutex; /* what follows, and changes of devs[] */
+	bool alive;
+	bool held;
+	unsigned int uio_opens;
+	struct eventfd_ctx __rcu *trigger;
+	wait_queue_head_t wait;
+
+	spinlock_t lock; /* what follows */
+	struct ptirq_dev __rcu *devs[PTIRQ_UIO_MAX_DEVICES];
+	struct ptirq_state states[PTIRQ_UIO_MAX_DEVICES];
+	unsigned int unclaimed; /* calls of the handler in a row */
+	struct ptirq_uio_page *page;
+};
+
+/* ptirq_line.c: the devices of a line and what is done to them */
+int ptirq_line_start(struct ptirq_line *line);
+void ptirq_line_stop(struct ptirq_line *line);
+int ptirq_line_join(struct ptirq_line *line, struct ptirq_dev *dev);
+void ptirq_line_leave(struct ptirq_line *line, struct ptirq_dev *dev);
+bool ptirq_line_has(struct ptirq_line *line, struct ptirq_dev *dev);
+int ptirq_line_ack(struct ptirq_line *line, unsigned int nr, u64 generation, bool keep_masked);
+int ptirq_line_mask(struct ptirq_line *line, unsigned int nr);
+int ptirq_line_unmask(struct ptirq_line *line, unsigned int nr);
+void ptirq_line_mask_all(struct ptirq_line *line);
+void ptirq_line_unmask_all(struct ptirq_line *line);
+void ptirq_line_sample(struct ptirq_line *line, struct ptirq_uio_sample *ret);
+u32 ptirq_line_devices(struct ptirq_line *line);
+
+/* ptirq_signal.c: who is told; the latter two need line->mutex */
+void ptirq_line_signal(struct ptirq_line *line, u32 devices);
+int ptirq_line_set_trigger(struct ptirq_line *line, u32 device, struct eventfd_ctx *trigger);
+void ptirq_line_drop_triggers(struct ptirq_line *line);
+
+/* ptirq_main.c: the list of lines */
+struct ptirq_line *ptirq_line_get(int irq);
+void ptirq_line_put(struct ptirq_line *line);
+
+/* ptirq_cdev.c */
+extern const struct file_operations ptirq_cdev_fops;
+
+/* ptirq_uiodev.c */
+int ptirq_uiodev_register(struct ptirq_dev *dev);
+
+/* ptirq_pci.c */
+extern struct pci_driver ptirq_pci_driver;
+bool ptirq_pci_mask_arriving(void);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note OR MIT */
+/*
+ * The interface of ptirq_uio.ko: /dev/ptirq/lineN, one per interrupt line.
+ *
+ * A file that is open for writing holds the line. There is one such file at a time, and none while
+ * one of the line's UIO devices is open: the other side gets EBUSY. A file that is open for reading
+ * only may look: GET_INFO, SAMPLE, poll and the status page; everything else gives EBADF.
+ *
+ * A device's interrupt is deferred: it is masked in the interrupt handler, and stays so until it is
+ * acknowledged with the generation under which it fired. Devices have a number on their line,
+ * below PTIRQ_UIO_MAX_DEVICES, from bind to unbind. A number may be used again, its generations
+ * only grow.
+ *
+ * Each request's structure begins with its size and flags. Structures grow at the end: a larger one
+ * than the kernel's must be 0 there (E2BIG), one that is smaller than described here is refused
+ * (EINVAL). Flags and reserved fields that are not described must be 0 (EINVAL). ENODEV: the line
+ * has no such device, or not any more.
+ *
+ * poll: EPOLLPRI when a device came or went since this file's last GET_INFO of the line; EPOLLHUP
+ * when the last has gone, after which the file is good for nothing but close.
+ */
+#ifndef PTIRQ_UIO_ABI_H
+#define PTIRQ_UIO_ABI_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define PTIRQ_UIO_ABI_MAJOR 1 /* differs: do not use */
+#define PTIRQ_UIO_ABI_MINOR 0 /* grows with additions */
+
+#define PTIRQ_UIO_MAX_DEVICES 31
+#define PTIRQ_UIO_LINE 0xffffffffu /* instead of a device's number: the line, or all its devices */
+
+#define PTIRQ_UIO_MAGIC 0x51525450u /* "PTRQ" in little endian */
+
+enum ptirq_uio_state {
+	PTIRQ_UIO_ABSENT,   /* no device has this number */
+	PTIRQ_UIO_IDLE,     /* not masked: its next interrupt is deferred */
+	PTIRQ_UIO_DEFERRED, /* masked since it fired, an acknowledgment is due */
+	PTIRQ_UIO_MASKED,   /* masked by request, by KEEP_MASKED or because nobody holds it */
+};
+
+enum ptirq_uio_mask_level {
+	PTIRQ_UIO_UNMASKED,
+	PTIRQ_UIO_MASK_DEVICE, /* DisINTx, the device's own mask */
+	PTIRQ_UIO_MASK_LINE,   /* the interrupt controller's; not used yet */
+};
+
+/* The interrupt status bit when the kernel last read it; it shows masked interrupts as well. */
+enum ptirq_uio_status {
+	PTIRQ_UIO_STATUS_UNKNOWN, /* never read, or the device does not answer any more */
+	PTIRQ_UIO_STATUS_CLEAR,
+	PTIRQ_UIO_STATUS_ASSERTED,
+};
+
+/*
+ * The status page: mmap, PROT_READ, offset 0, one page. It stays readable after an unbind.
+ *
+ * A device's entry is consistent if seq was even and the same before and after it was read (with a
+ * read barrier after the first and before the second look).
+ */
+struct ptirq_uio_page_device {
+	__u32 seq;
+	__u32 state;       /* enum ptirq_uio_state */
+	__u32 mask_level;  /* enum ptirq_uio_mask_level */
+	__u32 status;      /* enum ptirq_uio_status */
+	__u64 generation;  /* what an acknowledgment must name */
+	__u64 fired_at_ns; /* CLOCK_MONOTONIC, of that generation */
+	__u64 interrupts;  /* generations from the interrupt handler */
+	__u64 again;       /* generations from an unmask that found the device asserting */
+	__u64 acks;
+	__u64 stale_acks;
+	__u64 reserved[8];
+};
+
+struct ptirq_uio_page {
+	__u32 magic;
+	__u16 major;
+	__u16 minor;
+	__u32 size;          /* of the page */
+	__u32 device_offset; /* where the array of entries begins */
+	__u32 device_size;   /* from one entry to the next */
+	__u32 device_count;  /* length of the array */
+	__u32 irq;           /* as in /proc/interrupts */
+	__u32 members;       /* changes whenever a device comes or goes */
+	__u64 calls;         /* of the interrupt handler, for neighbours' interrupts as well */
+	__u64 claimed;       /* calls that found a device asserting */
+	__u64 repaired;      /* masks that somebody else had taken away, and that were restored */
+	__u64 reserved[7];
+};
+
+/* What and who. For PTIRQ_UIO_LINE, name is that of the line; for a device its PCI address. */
+struct ptirq_uio_info {
+	__u32 size;
+	__u32 flags;
+	__u32 device; /* in: a number or PTIRQ_UIO_LINE */
+	__u16 major;
+	__u16 minor;
+	__u32 irq;
+	__u32 devices;   /* bit N: there is a device N */
+	__s32 uio_minor; /* N of the device's /dev/uioN; -1 for the line */
+	__u32 reserved;
+	char name[32];
+};
+
+#define PTIRQ_UIO_ACK_KEEP_MASKED 1u /* served, but stay masked until UNMASK */
+
+/*
+ * Ends the deferral and unmasks. If the device asserts (still or again), it stays masked, gets a
+ * new generation, and the trigger is signalled. ESTALE: no acknowledgment is due for this
+ * generation; nothing has changed.
+ */
+struct ptirq_uio_ack {
+	__u32 size;
+	__u32 flags;
+	__u32 device;
+	__u32 reserved;
+	__u64 generation;
+};
+
+/*
+ * MASK masks, whatever the state; a deferral that it ends cannot be acknowledged any more. UNMASK
+ * unmasks, whatever the state, and like an acknowledgment signals a device that asserts. Both are
+ * idempotent. For PTIRQ_UIO_LINE they do so to each device that there is.
+ */
+struct ptirq_uio_mask {
+	__u32 size;
+	__u32 flags;
+	__u32 device;
+	__u32 reserved;
+};
+
+/* Looks at each device. Out: bit N stands for device N. */
+struct ptirq_uio_sample {
+	__u32 size;
+	__u32 flags;
+	__u32 devices;   /* there */
+	__u32 asserting; /* the status bit is set, masked or not */
+	__u32 masked;    /* DisINTx is set, as read from the device */
+	__u32 unknown;   /* the device does not answer: in neither of the two above */
+};
+
+/*
+ * The eventfd that is signalled when a device becomes deferred; fd -1 takes it away. A device's own
+ * trigger replaces the line's for that device. Setting one signals nothing: what is deferred
+ * already is in the status page. On return the trigger that was there before is signalled no more.
+ * It tells that there is something to look at, not what: the status page does. Closing the file
+ * removes all triggers.
+ */
+struct ptirq_uio_trigger {
+	__u32 size;
+	__u32 flags;
+	__u32 device;
+	__s32 fd;
+};
+
+#define PTIRQ_UIO_IOC 0xb7
+#define PTIRQ_UIO_GET_INFO _IO(PTIRQ_UIO_IOC, 0x00)
+#define PTIRQ_UIO_ACK _IO(PTIRQ_UIO_IOC, 0x01)
+#define PTIRQ_UIO_MASK _IO(PTIRQ_UIO_IOC, 0x02)
+#define PTIRQ_UIO_UNMASK _IO(PTIRQ_UIO_IOC, 0x03)
+#define PTIRQ_UIO_SAMPLE _IO(PTIRQ_UIO_IOC, 0x04)
+#define PTIRQ_UIO_SET_TRIGGER _IO(PTIRQ_UIO_IOC, 0x05)
+
+#endif

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The kernel helper's interface, promise by promise, on three quiet edu devices of one line:
+ *
+ *	helper_check LINE ADDRESS ADDRESS ADDRESS
+ *
+ * Prints a line "pass|fail NAME DETAIL" per promise; the detail of a failure is the first thing
+ * that was not as expected. Must be the only one on the line.
+ */
+#include <err.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+
+#include "tests/vm/edu.h"
+#include "tests/vm/helper.h"
+
+enum { DEVICES = 3, RACES = 300 };
+
+static struct check {
+	int line;
+	const char *path;
+	const struct ptirq_uio_page *page;
+	const char *address[DEVICES];
+	uint32_t nr[DEVICES];
+	struct edu edu[DEVICES];
+	int config[DEVICES];
+	int trigger[DEVICES]; /* the devices' own */
+	int line_trigger;
+} c;
+
+static char wrong[256];
+
+#define EXPECT(condition)                                                                    \
+	do {                                                                                 \
+		if (!(condition) && !wrong[0])                                               \
+			snprintf(wrong, sizeof(wrong), "line %d: %s", __LINE__, #condition); \
+	} while (0)
+
+static void report(const char *name, const char *detail)
+{
+	printf("%s helper.%s %s\n", wrong[0] ? "fail" : "pass", name, wrong[0] ? wrong : detail);
+	fflush(stdout);
+	wrong[0] = '\0';
+}
+
+static struct ptirq_uio_page_device entry(unsigned int i)
+{
+	return helper_device(c.page, c.nr[i]);
+}
+
+/* How often the eventfd was signalled since the last call; an interrupt is served within 1 ms. */
+static uint64_t signals(int fd, uint64_t expected)
+{
+	uint64_t sum = 0, n;
+
+	for (int i = 0; i < (expected ? 2000 : 20) && (!expected || sum < expected); i++) {
+		if (read(fd, &n, sizeof(n)) == sizeof(n))
+			sum += n;
+		usleep(500);
+	}
+	return sum;
+}
+
+static bool masked(unsigned int i)
+{
+	uint8_t command = 0;
+
+	EXPECT(pread(c.config[i], &command, 1, 5) == 1);
+	return command & 1 << 2;
+}
+
+static void quiet(void)
+{
+	for (unsigned int i = 0; i < DEVICES; i++) {
+		edu_write(&c.edu[i], EDU_IRQ_ACK, UINT32_MAX);
+		EXPECT(helper_unmask(c.line, c.nr[i]) == 0);
+		EXPECT(entry(i).state == PTIRQ_UIO_IDLE);
+		signals(c.trigger[i], 0);
+	}
+	signals(c.line_trigger, 0);
+}
+
+static void holding(void)
+{
+	struct ptirq_uio_info info;
+	int other;
+
+	EXPECT(open(c.path, O_RDWR | O_CLOEXEC) == -1 && errno == EBUSY);
+	other = open(c.path, O_RDONLY | O_CLOEXEC);
+	EXPECT(other >= 0);
+	EXPECT(helper_info(other, PTIRQ_UIO_LINE, &info) == 0);
+	EXPECT(helper_mask(other, PTIRQ_UIO_LINE) == -EBADF);
+	EXPECT(helper_unmask(other, PTIRQ_UIO_LINE) == -EBADF);
+	EXPECT(helper_ack(other, c.nr[0], 1, 0) == -EBADF);
+	EXPECT(helper_trigger(other, PTIRQ_UIO_LINE, -1) == -EBADF);
+	EXPECT(helper_page(other) != MAP_FAILED);
+	close(other);
+	EXPECT(helper_mask(c.line, PTIRQ_UIO_LINE) == 0); /* the observer's close freed nothing */
+	report("holding", "one holder; others may look, not touch");
+}
+
+static void info(void)
+{
+	struct ptirq_uio_info line, device;
+	char path[32];
+
+	EXPECT(helper_info(c.line, PTIRQ_UIO_LINE, &line) == 0);
+	EXPECT(line.devices == 7 && line.major == PTIRQ_UIO_ABI_MAJOR && line.uio_minor == -1);
+	for (unsigned int i = 0; i < DEVICES; i++) {
+		EXPECT(helper_info(c.line, c.nr[i], &device) == 0);
+		EXPECT(strcmp(device.name, c.address[i]) == 0 && device.irq == line.irq);
+		snprintf(path, sizeof(path), "/dev/uio%d", device.uio_minor);
+		EXPECT(open(path, O_RDWR | O_CLOEXEC) == -1 && errno == EBUSY);
+	}
+	EXPECT(helper_info(c.line, 3, &device) == -ENODEV);
+	EXPECT(helper_info(c.line, PTIRQ_UIO_MAX_DEVICES, &device) == -ENODEV);
+	report("info", "three devices by their names; their UIO devices are busy");
+}
+
+/* Requests that are refused. */
+static void refused(void)
+{
+	struct {
+		struct ptirq_uio_mask mask;
+		uint32_t more[4];
+	} grown = {.mask = {.size = sizeof(grown), .device = c.nr[0]}};
+	struct ptirq_uio_mask mask = {.size = sizeof(mask), .device = c.nr[0]};
+	int pipes[2];
+
+	EXPECT(helper_request(c.line, PTIRQ_UIO_MASK, &grown) == 0);
+	grown.more[3] = 1;
+	EXPECT(helper_request(c.line, PTIRQ_UIO_MASK, &grown) == -E2BIG);
+	mask.size--;
+	EXPECT(helper_request(c.line, PTIRQ_UIO_MASK, &mask) == -EINVAL);
+	mask.size = UINT32_MAX;
+	EXPECT(helper_request(c.line, PTIRQ_UIO_MASK, &mask) == -EINVAL);
+	mask = (struct ptirq_uio_mask){.size = sizeof(mask), .flags = 1, .device = c.nr[0]};
+	EXPECT(helper_request(c.line, PTIRQ_UIO_MASK, &mask) == -EINVAL);
+	mask = (struct ptirq_uio_mask){.size = sizeof(mask), .reserved = 1, .device = c.nr[0]};
+	EXPECT(helper_request(c.line, PTIRQ_UIO_UNMASK, &mask) == -EINVAL);
+	EXPECT(helper_request(c.line, PTIRQ_UIO_MASK, NULL) == -EFAULT);
+	EXPECT(helper_request(c.line, _IO(PTIRQ_UIO_IOC, 0x7f), &mask) == -ENOTTY);
+	EXPECT(helper_ack(c.line, c.nr[0], 1, 2) == -EINVAL);
+	EXPECT(helper_ack(c.line, PTIRQ_UIO_LINE, 1, 0) == -ENODEV);
+	EXPECT(helper_mask(c.line, 3) == -ENODEV);
+	EXPECT(helper_unmask(c.line, UINT32_MAX - 1) == -ENODEV);
+	EXPECT(pipe(pipes) == 0);
+	EXPECT(helper_trigger(c.line, PTIRQ_UIO_LINE, pipes[0]) == -EINVAL);
+	close(pipes[0]);
+	close(pipes[1]);
+	EXPECT(helper_trigger(c.line, PTIRQ_UIO_LINE, 999) == -EBADF);
+	EXPECT(helper_trigger(c.line, PTIRQ_UIO_LINE, -2) == -EINVAL);
+	EXPECT(helper_trigger(c.line, 3, -1) == -ENODEV);
+	report("refused", "sizes, flags, reserved fields, numbers, fds");
+}
+
+static void page(void)
+{
+	size_t size = sysconf(_SC_PAGESIZE);
+
+	EXPECT(c.page->magic == PTIRQ_UIO_MAGIC && c.page->major == PTIRQ_UIO_ABI_MAJOR);
+	EXPECT(c.page->size == size && c.page->device_count == PTIRQ_UIO_MAX_DEVICES);
+	EXPECT(mmap(NULL, size, PROT_WRITE, MAP_SHARED, c.line, 0) == MAP_FAILED && errno == EPERM);
+	EXPECT(mmap(NULL, 2 * size, PROT_READ, MAP_SHARED, c.line, 0) == MAP_FAILED);
+	EXPECT(mmap(NULL, size, PROT_READ, MAP_SHARED, c.line, size) == MAP_FAILED);
+	EXPECT(mprotect((void *)(uintptr_t)c.page, size, PROT_READ | PROT_WRITE) == -1);
+	report("page", "one page, and never writable");
+}
+
+static void deferral(void)
+{
+	struct ptirq_uio_page_device before, e;
+	struct ptirq_uio_sample sample;
+
+	quiet();
+	before = entry(0);
+	EXPECT(!masked(0));
+	edu_raise(&c.edu[0], 0, 1);
+	EXPECT(signals(c.trigger[0], 1) == 1);
+	e = entry(0);
+	EXPECT(e.state == PTIRQ_UIO_DEFERRED && e.mask_level == PTIRQ_UIO_MASK_DEVICE);
+	EXPECT(e.status == PTIRQ_UIO_STATUS_ASSERTED && e.fired_at_ns > before.fired_at_ns);
+	EXPECT(e.generation == before.generation + 1 && e.interrupts == before.interrupts + 1);
+	EXPECT(masked(0) && !masked(1) && !masked(2));
+	EXPECT(helper_sample(c.line, &sample) == 0);
+	EXPECT(sample.devices == 7 && sample.unknown == 0);
+	EXPECT(sample.asserting == 1u << c.nr[0] && sample.masked == 1u << c.nr[0]);
+	report("deferral", "fired: masked at the device, signalled once");
+
+	before = e;
+	EXPECT(helper_ack(c.line, c.nr[0], e.generation - 1, 0) == -ESTALE);
+	EXPECT(helper_ack(c.line, c.nr[0], e.generation + 1, 0) == -ESTALE);
+	EXPECT(helper_ack(c.line, c.nr[1], entry(1).generation, 0) == -ESTALE);
+	e = entry(0);
+	EXPECT(masked(0) && e.stale_acks == before.stale_acks + 2);
+	e.stale_acks = before.stale_acks;
+	e.seq = before.seq;
+	EXPECT(memcmp(&e, &before, sizeof(e)) == 0 && signals(c.trigger[0], 0) == 0);
+	report("stale-ack", "older, newer, of another: ESTALE, and only the count changes");
+
+	EXPECT(helper_ack(c.line, c.nr[0], e.generation, 0) == 0);
+	EXPECT(signals(c.trigger[0], 1) == 1);
+	e = entry(0);
+	EXPECT(e.state == PTIRQ_UIO_DEFERRED && e.generation == before.generation + 1);
+	EXPECT(e.again == before.again + 1 && e.interrupts == before.interrupts && masked(0));
+	report("again", "acked while it asserts: a new generation without an interrupt");
+
+	edu_ack(&c.edu[0], 0);
+	EXPECT(helper_ack(c.line, c.nr[0], e.generation, 0) == 0);
+	EXPECT(entry(0).state == PTIRQ_UIO_IDLE && !masked(0));
+	EXPECT(helper_ack(c.line, c.nr[0], e.generation, 0) == -ESTALE);
+	EXPECT(entry(0).state == PTIRQ_UIO_IDLE && signals(c.trigger[0], 0) == 0);
+	report("double-ack", "the second is stale");
+}
+
+static void keeping(void)
+{
+	uint64_t generation;
+
+	quiet();
+	edu_raise(&c.edu[0], 0, 1);
+	EXPECT(signals(c.trigger[0], 1) == 1);
+	edu_ack(&c.edu[0], 0);
+	generation = entry(0).generation;
+	EXPECT(helper_ack(c.line, c.nr[0], generation, PTIRQ_UIO_ACK_KEEP_MASKED) == 0);
+	EXPECT(entry(0).state == PTIRQ_UIO_MASKED && masked(0));
+	EXPECT(helper_ack(c.line, c.nr[0], generation, 0) == -ESTALE && masked(0));
+	edu_raise(&c.edu[0], 0, 1);
+	EXPECT(signals(c.trigger[0], 0) == 0);
+	EXPECT(helper_unmask(c.line, c.nr[0]) == 0);
+	EXPECT(signals(c.trigger[0], 1) == 1 && entry(0).state == PTIRQ_UIO_DEFERRED && masked(0));
+	generation = entry(0).generation;
+	EXPECT(helper_mask(c.line, c.nr[0]) == 0 && helper_mask(c.line, c.nr[0]) == 0);
+	EXPECT(entry(0).state == PTIRQ_UIO_MASKED);
+	EXPECT(helper_ack(c.line, c.nr[0], generation, 0) == -ESTALE && masked(0));
+	report("keep-masked", "and MASK, which ends a deferral, until UNMASK, which signals");
+}
+
+/* dev0 is masked and asserts while its neighbours fire. */
+static void attribution(void)
+{
+	uint64_t generation;
+
+	quiet();
+	edu_raise(&c.edu[0], 0, 1);
+	EXPECT(signals(c.trigger[0], 1) == 1);
+	generation = entry(0).generation;
+	for (unsigned int n = 1; n <= 10; n++) {
+		edu_raise(&c.edu[1], 0, n);
+		EXPECT(signals(c.trigger[1], 1) == 1);
+		edu_ack(&c.edu[1], 0);
+		EXPECT(helper_ack(c.line, c.nr[1], entry(1).generation, 0) == 0);
+	}
+	EXPECT(entry(0).generation == generation && signals(c.trigger[0], 0) == 0);
+	EXPECT(entry(2).state == PTIRQ_UIO_IDLE && signals(c.trigger[2], 0) == 0);
+	report("attribution",
+	       "10 interrupts of a neighbour while dev0 asserts masked: 0 are dev0's");
+}
+
+static void triggers(void)
+{
+	int other = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	quiet();
+	EXPECT(helper_trigger(c.line, c.nr[0], other) == 0);
+	edu_raise(&c.edu[0], 0, 1);
+	EXPECT(signals(other, 1) == 1 && signals(c.trigger[0], 0) == 0);
+	EXPECT(helper_trigger(c.line, c.nr[0], -1) == 0);
+	EXPECT(helper_unmask(c.line, c.nr[0]) == 0);
+	EXPECT(signals(c.line_trigger, 1) == 1 && signals(other, 0) == 0);
+	EXPECT(helper_trigger(c.line, c.nr[0], c.trigger[0]) == 0);
+	EXPECT(signals(c.trigger[0], 0) == 0);
+	close(other);
+	report("triggers", "the device's own, else the line's; none once replaced");
+}
+
+/* Two processes acknowledge each generation: one may. */
+static void races(void)
+{
+	struct shared {
+		_Atomic uint64_t generation;
+		_Atomic unsigned int good, stale, other;
+	} *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pids[2];
+	char detail[64];
+	uint64_t last;
+
+	quiet();
+	last = entry(0).generation;
+	for (unsigned int p = 0; p < 2; p++) {
+		pids[p] = fork();
+		while (pids[p] == 0) {
+			uint64_t generation = s->generation;
+			int ret;
+
+			if (generation == UINT64_MAX)
+				_exit(0);
+			if (generation <= last) {
+				sched_yield();
+				continue;
+			}
+			last = generation;
+			ret = helper_ack(c.line, c.nr[0], generation, 0);
+			atomic_fetch_add(ret == 0         ? &s->good
+					 : ret == -ESTALE ? &s->stale
+							  : &s->other,
+					 1);
+		}
+	}
+	for (unsigned int n = 1; n <= RACES && !wrong[0]; n++) {
+		edu_raise(&c.edu[0], 0, n);
+		EXPECT(signals(c.trigger[0], 1) == 1);
+		edu_ack(&c.edu[0], 0);
+		s->generation = entry(0).generation;
+		for (int i = 0; i < 10000 && s->good + s->stale + s->other < 2 * n; i++)
+			usleep(100);
+		EXPECT(s->good == n && s->stale == n && s->other == 0);
+		EXPECT(entry(0).state == PTIRQ_UIO_IDLE && !masked(0));
+	}
+	s->generation = UINT64_MAX;
+	for (unsigned int p = 0; p < 2; p++)
+		waitpid(pids[p], NULL, 0);
+	snprintf(detail, sizeof(detail), "%u generations: %u acks good, %u stale", RACES, s->good,
+		 s->stale);
+	report("ack-races", detail);
+}
+
+/* Somebody clears DisINTx of a device that asserts: without help that ends in "nobody cared". */
+static void repairs(void)
+{
+	uint64_t repaired = c.page->repaired;
+	uint8_t command = 0;
+
+	quiet();
+	edu_raise(&c.edu[0], 0, 1);
+	EXPECT(signals(c.trigger[0], 1) == 1);
+	EXPECT(pread(c.config[0], &command, 1, 5) == 1);
+	command &= ~(1 << 2);
+	EXPECT(pwrite(c.config[0], &command, 1, 5) == 1);
+	for (int i = 0; i < 1000 && c.page->repaired == repaired; i++)
+		usleep(1000);
+	EXPECT(c.page->repaired == repaired + 1 && masked(0));
+	EXPECT(entry(0).state == PTIRQ_UIO_DEFERRED && signals(c.trigger[0], 0) == 0);
+	report("repair", "a mask taken away from outside is restored");
+}
+
+int main(int argc, char **argv)
+{
+	struct ptirq_uio_info device;
+	char path[128];
+
+	if (argc != 2 + DEVICES)
+		errx(2, "usage: helper_check LINE ADDRESS ADDRESS ADDRESS");
+	c.path = argv[1];
+	c.line = open(c.path, O_RDWR | O_CLOEXEC);
+	if (c.line < 0)
+		err(1, "%s", c.path);
+	c.page = helper_page(c.line);
+	if (c.page == MAP_FAILED)
+		err(1, "mmap");
+	c.line_trigger = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (helper_trigger(c.line, PTIRQ_UIO_LINE, c.line_trigger) < 0)
+		errx(1, "the line's trigger");
+	for (unsigned int i = 0; i < DEVICES; i++) {
+		c.address[i] = argv[2 + i];
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0", c.address[i]);
+		if (edu_open(path, &c.edu[i]) < 0)
+			errx(1, "%s", path);
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", c.address[i]);
+		c.config[i] = open(path, O_RDWR | O_CLOEXEC);
+		for (uint32_t nr = 0; nr < DEVICES; nr++) {
+			if (helper_info(c.line, nr, &device) == 0 &&
+			    strcmp(device.name, c.address[i]) == 0)
+				c.nr[i] = nr;
+		}
+		c.trigger[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (helper_trigger(c.line, c.nr[i], c.trigger[i]) < 0)
+			errx(1, "a device's trigger");
+		EXPECT(entry(i).state == PTIRQ_UIO_MASKED && masked(i));
+	}
+	report("starts-masked", "what nobody holds is masked");
+	holding();
+	info();
+	refused();
+	page();
+	deferral();
+	keeping();
+	attribution();
+	triggers();
+	races();
+	repairs();
+	quiet();
+	return 0;
+}
