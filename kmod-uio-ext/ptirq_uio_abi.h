@@ -154,7 +154,7 @@ struct ptirq_uio_trigger {
 	__s32 fd;
 };
 
-#define PTIRQ_UIO_IOC 0xb7
+#define PTIRQ_UIO_IOC 0xe9
 #define PTIRQ_UIO_GET_INFO _IO(PTIRQ_UIO_IOC, 0x00)
 #define PTIRQ_UIO_ACK _IO(PTIRQ_UIO_IOC, 0x01)
 #define PTIRQ_UIO_MASK _IO(PTIRQ_UIO_IOC, 0x02)
