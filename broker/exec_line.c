@@ -28,9 +28,13 @@ static void on_fired(void *user, uint8_t unit, uint16_t attribution, bool back_t
 			});
 }
 
+/* @problem: the news, for the log. Who looks at the line is told of all of its devices. */
 static void say(struct line *line, const char *problem)
 {
-	snprintf(line->problem, sizeof(line->problem), "%s", problem);
+	if (line->source && line->source->ops->problem)
+		line->source->ops->problem(line->source, line->problem);
+	else
+		snprintf(line->problem, sizeof(line->problem), "%s", problem);
 	if (problem[0])
 		log_warn(&(struct log_about){.line = line->config->name}, "line %s: %s",
 			 line->config->name, problem);
@@ -139,10 +143,10 @@ static void broken(struct line *line, int error, const char *problem)
 	char text[LIMIT_TEXT];
 
 	snprintf(text, sizeof(text), "%s", problem[0] ? problem : strerror(-error));
-	say(line, text);
 	if (line->source)
 		line->source->ops->free(line->source);
 	line->source = NULL;
+	say(line, text);
 	line->topology.n_units = line->topology.n_devices = 0;
 }
 

@@ -85,6 +85,12 @@ struct source_ops {
 	/* Begin to arm; ends in up() or gone(), now or from the loop. */
 	void (*start)(struct source *source);
 
+	/*
+	 * What keeps devices away, of each that is absent; "" if all are there. Asked after each piece
+	 * of news. NULL: what gone() and unit_gone() say is all.
+	 */
+	void (*problem)(const struct source *source, char ret[LIMIT_TEXT]);
+
 	/* Look anew for devices that are absent, at a reload. Told as after start(). NULL: none ever is. */
 	void (*rescan)(struct source *source);
 

@@ -108,6 +108,36 @@ static int uio_describe(struct source *source, struct source_topology *ret,
 	return 0;
 }
 
+/* A sentence for each; where they do not fit, the names of the rest. */
+void uio_problem(const struct source *source, char ret[LIMIT_TEXT])
+{
+	const struct uio *uio = (const struct uio *)source;
+	const size_t for_names = LIMIT_TEXT / 4;
+	size_t length = 0;
+	bool full = false;
+
+	*ret = 0;
+	for (uint8_t d = 0; d < uio->config->n_devices; d++) {
+		const struct uio_device *device = &uio->device[d];
+		const char *between = length ? "; " : "";
+		const char *text = device->problem;
+
+		if (device->state == UIO_ARMED || !*text)
+			continue;
+		if (full)
+			between = ", ";
+		else if (length && length + strlen(text) >= LIMIT_TEXT - for_names) {
+			between = "; absent too: ";
+			full = true;
+		}
+		if (full)
+			text = device->config->name;
+		if (length < LIMIT_TEXT)
+			length += (size_t)snprintf(ret + length, LIMIT_TEXT - length, "%s%s",
+						   between, text);
+	}
+}
+
 static int uio_mask(struct source *source, uint8_t unit)
 {
 	struct uio_device *device = &uio_of(source)->device[unit];
@@ -306,6 +336,7 @@ static const struct source_ops uio_ops = {
 	.name = "uio",
 	.describe = uio_describe,
 	.start = uio_arm_start,
+	.problem = uio_problem,
 	.rescan = uio_arm_rescan,
 	.mask = uio_mask,
 	.unmask = uio_unmask,

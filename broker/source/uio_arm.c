@@ -47,6 +47,7 @@ static void tell(struct uio *uio)
 	const struct source_events *events = uio->source.events;
 	void *user = uio->source.user;
 	bool was_up = uio->up;
+	char problem[LIMIT_TEXT];
 
 	if (!uio->started)
 		return;
@@ -54,12 +55,13 @@ static void tell(struct uio *uio)
 	if (!uio->up) {
 		bool news = was_up;
 
+		uio_problem(&uio->source, problem);
 		for (uint8_t d = 0; d < uio->config->n_devices; d++) {
 			news |= uio->device[d].news;
 			uio->device[d].news = false;
 		}
 		if (news)
-			events->gone(user, uio->device[0].problem);
+			events->gone(user, problem);
 		return;
 	}
 	if (!was_up)

@@ -62,6 +62,8 @@ struct uio {
 int uio_apply_mask(struct uio_device *device);
 /* Its counter has grown. */
 void uio_fire(struct uio_device *device);
+/* source_ops.problem() */
+void uio_problem(const struct source *source, char ret[LIMIT_TEXT]);
 
 /* ---- uio_arm.c */
 

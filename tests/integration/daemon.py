@@ -218,6 +218,17 @@ def reload(broker):
 
 
 @test
+def each_absent_device_is_named(_):
+    config = "[line w]\nsource = uio\ndevice = 0000:00:1f.7\ndevice = uio4711\n"
+    with Configured(config) as b, b.client() as client:
+        until = time.monotonic() + 10
+        while not (problem := client.lines()[0].problem):
+            assert time.monotonic() < until
+        assert "0000:00:1f.7" in problem and "uio4711" in problem, problem
+        assert "uio4711" in b.said()
+
+
+@test
 def reload_in_flight(broker):
     """T30: a line is removed while its subscriber owes, over and over; nothing is left behind."""
     without = CONFIG.split("[line b]")[0]

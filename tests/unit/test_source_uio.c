@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -477,4 +478,40 @@ Test(uevent, forms)
 	cr_assert(!PARSE("libudev", &uevent));
 	cr_assert(!uevent_parse("add@/a/b\0SUBSYSTEM=pci!", 22, &uevent), "no 0 at its end");
 	cr_assert(!uevent_parse("", 0, &uevent));
+}
+
+Test(source_uio, what_keeps_each_device_away_is_said)
+{
+	char problem[LIMIT_TEXT];
+
+	start("device = " DEV0 "\ndevice = uio7\n");
+	cr_assert_eq(gones, 1);
+	cr_assert_not_null(strstr(said_gone, DEV0 " is not there"), "%s", said_gone);
+	cr_assert_not_null(strstr(said_gone, "; uio7 is not there"), "%s", said_gone);
+	source->ops->problem(source, problem);
+	cr_assert_str_eq(problem, said_gone);
+}
+
+Test(source_uio, one_that_is_there_does_not_hide_why_another_is_not)
+{
+	char problem[LIMIT_TEXT];
+
+	fake_plug_pci(DEV1, "uio_pci_generic", "uio1");
+	start("device = " DEV0 "\ndevice = " DEV1 "\n");
+	cr_assert_eq(ups, 1);
+	source->ops->problem(source, problem);
+	cr_assert_str_eq(problem, said[0]);
+	cr_assert_not_null(strstr(problem, DEV0 " is not there"));
+}
+
+Test(source_uio, of_many_that_are_absent_the_last_ones_are_only_named)
+{
+	char devices[1024], *at = devices;
+
+	for (int d = 0; d < LIMIT_DEVICES_PER_LINE; d++)
+		at += sprintf(at, "device = 00:%02x.0 name=dev%d\n", d, d);
+	start(devices);
+	cr_assert_not_null(strstr(said_gone, "0000:00:00.0 is not there"), "%s", said_gone);
+	cr_assert_not_null(strstr(said_gone, "; absent too: dev"), "%s", said_gone);
+	cr_assert_not_null(strstr(said_gone, ", dev15"), "%s", said_gone);
 }
