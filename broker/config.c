@@ -105,6 +105,28 @@ bool config_pci_address(const char *text, char ret[LIMIT_NAME])
 	return true;
 }
 
+bool config_broker_differs(const struct config *a, const struct config *b, char ret[LIMIT_TEXT])
+{
+	const struct {
+		const char *key;
+		bool differs;
+	} keys[] = {
+		{"socket=", strcmp(a->socket, b->socket) != 0},
+		{"socket-mode=", a->socket_mode != b->socket_mode},
+		{"max-clients=", a->max_clients != b->max_clients},
+		{"fifo-priority=", a->fifo_priority != b->fifo_priority},
+		{"cpu=", a->cpu != b->cpu},
+		{"mlock=", a->mlock != b->mlock},
+	};
+	size_t length = 0;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (keys[i].differs)
+			length += (size_t)snprintf(ret + length, LIMIT_TEXT - length, "%s%s",
+						   length ? ", " : "", keys[i].key);
+	return length > 0;
+}
+
 /* What a path in /sys ends in, if that alone says which device it is. What else its links lead to is
  * not known here: the lock of a device that is taken up (opener_lock()) knows. */
 static const char *spelling(const char *address, char pci[LIMIT_NAME])

@@ -73,10 +73,14 @@ void config_sim(struct config *ret);
 
 /*
  * Read @path (a file; then PATH.d/ *.conf in name order, then, for the default path, the same under
- * /usr/lib/ptirq for names not overridden). 0 or -errno; then @problem is "FILE:LINE: what is wrong and
+ * CONFIG_INSTALLED_PATH for names not overridden). 0 or -errno; then @problem is "FILE:LINE: what is wrong and
  * what would be right". @ret is untouched on failure. Opens files: for the opener and --check-config.
  */
 int config_load(const char *path, struct config *ret, char problem[LIMIT_TEXT]);
+
+/* The keys of [broker], comma by comma, in which two configurations differ; true if there are any. All
+ * of them are taken at the start only. */
+bool config_broker_differs(const struct config *a, const struct config *b, char ret[LIMIT_TEXT]);
 
 /* "0000:00:05.0", or "00:05.0" with domain 0; @ret is the whole of it. */
 bool config_pci_address(const char *text, char ret[LIMIT_NAME]);

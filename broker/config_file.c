@@ -312,5 +312,5 @@ int config_load(const char *path, struct config *ret, char problem[LIMIT_TEXT])
 {
 	bool standard = !strcmp(path, CONFIG_DEFAULT_PATH);
 
-	return config_load_from(path, standard ? "/usr/lib/ptirq/ptirq.conf" : "", ret, problem);
+	return config_load_from(path, standard ? CONFIG_INSTALLED_PATH : "", ret, problem);
 }

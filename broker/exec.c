@@ -443,5 +443,6 @@ void exec_free(struct exec *exec)
 	if (!exec)
 		return;
 	sessions_deinit(&exec->sessions);
+	free(exec->broker);
 	free(exec);
 }

@@ -55,7 +55,8 @@ static void usage(FILE *out)
 		"ptirq-broker --check-config [FILE]             read the configuration and say what is wrong\n"
 		"\n"
 		"  -c, --config FILE    default: " CONFIG_DEFAULT_PATH " and " CONFIG_DEFAULT_PATH
-		".d/*.conf\n"
+		".d/*.conf,\n"
+		"                       else the same of " CONFIG_INSTALLED_PATH "\n"
 		"  -s, --socket PATH    default: the configuration's socket=; with --sim $PTIRQ_SOCKET,\n"
 		"                       else $XDG_RUNTIME_DIR/ptirq/broker.sock\n"
 		"  -h, --help           this\n"
@@ -103,6 +104,23 @@ static int parse(int argc, char **argv, struct options *ret)
 
 /* ---- configuration ------------------------------------------------------------------------------- */
 
+/* -EINVAL: @problem. */
+static int take_cpu(const struct config *config, char problem[LIMIT_TEXT])
+{
+	cpu_set_t cpus;
+
+	if (config->cpu < 0)
+		return 0;
+	CPU_ZERO(&cpus);
+	CPU_SET(config->cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) == 0)
+		return 0;
+	snprintf(problem, LIMIT_TEXT,
+		 "cpu=%d: %s; the processors of this machine are 0 to %ld, or write cpu=any",
+		 config->cpu, strerror(errno), sysconf(_SC_NPROCESSORS_CONF) - 1);
+	return -EINVAL;
+}
+
 static int check_config(const struct options *options)
 {
 	struct config *config = calloc(1, sizeof(*config));
@@ -111,6 +129,8 @@ static int check_config(const struct options *options)
 					 config, problem)
 			   : -ENOMEM;
 
+	if (!error)
+		error = take_cpu(config, problem);
 	if (error)
 		fprintf(stderr, "%s\n", config ? problem : strerror(ENOMEM));
 	else
@@ -182,14 +202,10 @@ static void secure_stdio(void)
 static void make_prompt(const struct config *config)
 {
 	struct sched_param param = {.sched_priority = config->fifo_priority};
-	cpu_set_t cpus;
+	char problem[LIMIT_TEXT];
 
-	if (config->cpu >= 0) {
-		CPU_ZERO(&cpus);
-		CPU_SET(config->cpu, &cpus);
-		if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
-			log_warn(NULL, "cpu=%d: %s", config->cpu, strerror(errno));
-	}
+	if (take_cpu(config, problem) < 0)
+		log_warn(NULL, "%s", problem);
 	if (config->fifo_priority > 0 && sched_setscheduler(0, SCHED_FIFO, &param) < 0)
 		log_warn(NULL, "fifo-priority=%d: %s (CAP_SYS_NICE or LimitRTPRIO= is needed)",
 			 config->fifo_priority, strerror(errno));

@@ -23,6 +23,12 @@ mkdir "$dir/man1.conf.d"
 mv "$dir/man2.conf" "$dir/man1.conf.d/"
 "$broker" --check-config "$dir/man1.conf" | grep -x "2 lines, nothing wrong"
 
+echo "== the broker and its manual look for the sample where it is installed"
+DESTDIR=$dir/installed cmake --install "$PTIRQ_BUILD" >"$dir/install.log"
+place=$("$broker" --help | sed -n 's/.*else the same of //p')
+cmp "$dir/installed$place" "$conf/ptirq.conf"
+grep -qxF ".I $place" "$(find "$dir/installed" -name ptirq.conf.5)"
+
 echo "== every key is in the manual"
 sed -n '/^static const struct key/,/^};/s/^\t{"\([a-z-]*\)",.*/\1/p' \
     "$PTIRQ_SOURCE/broker/config_keys.c" >"$dir/keys"

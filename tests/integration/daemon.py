@@ -229,6 +229,20 @@ def each_absent_device_is_named(_):
 
 
 @test
+def reload_of_what_takes_a_restart(_):
+    """It is refused, by the names of the keys, and nothing is half done."""
+    with Configured(CONFIG) as b, b.client() as client:
+        b.write("[broker]\nsocket = /tmp/other\ncpu = 0\n" + CONFIG.replace("[line b]", "[line c]"))
+        text = refusal(client.ask, reload=pb.Reload())
+        assert "socket=, cpu=: a change takes a restart" in text, text
+        assert "socket=, cpu=: a change takes a restart" in b.said()
+        assert [line.name for line in client.lines()] == ["a", "b"]
+        b.write(CONFIG.replace("[line b]", "[line c]"))
+        client.ask(reload=pb.Reload())
+        assert [line.name for line in client.lines()] == ["a", "c"]
+
+
+@test
 def reload_in_flight(broker):
     """T30: a line is removed while its subscriber owes, over and over; nothing is left behind."""
     without = CONFIG.split("[line b]")[0]
@@ -416,7 +430,14 @@ def commands(broker):
         bad = run("--check-config", b.path)
         assert bad.returncode == 1 and bad.stderr == (
             f"{b.path}:2: source=sin: not one of sim, uio\n"), bad
+        b.write("[broker]\ncpu = 1023\n" + CONFIG)
+        bad = run("--check-config", b.path)
+        assert bad.returncode == 1 and re.match(
+            r"cpu=1023: .*; the processors of this machine are 0 to \d+, or write cpu=any$",
+            bad.stderr), bad
         b.write(CONFIG)
+    with Configured("[broker]\ncpu = 1023\n" + CONFIG) as b, b.client() as client:
+        assert client.lines() and "cpu=1023: " in b.said()
     missing = run("--config", "/nonexistent/ptirq.conf")
     assert missing.returncode == 1 and "/nonexistent/ptirq.conf" in missing.stderr, missing
 
