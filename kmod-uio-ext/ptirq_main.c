@@ -17,7 +17,7 @@
 /* From one page; what the header has grown by some day comes out of its reserve. */
 #define DEVICE_OFFSET 128
 static_assert(sizeof(struct ptirq_uio_page) <= DEVICE_OFFSET);
-static_assert(DEVICE_OFFSET + PTIRQ_UIO_MAX_DEVICES * sizeof(struct ptirq_uio_page_device) <=
+static_assert(DEVICE_OFFSET + PTIRQ_UIO_ENTRIES * sizeof(struct ptirq_uio_page_device) <=
 	      PAGE_SIZE);
 
 static LIST_HEAD(lines);
@@ -48,7 +48,7 @@ static int init_page(struct ptirq_line *line)
 	page->size = PAGE_SIZE;
 	page->device_offset = DEVICE_OFFSET;
 	page->device_size = sizeof(struct ptirq_uio_page_device);
-	page->device_count = PTIRQ_UIO_MAX_DEVICES;
+	page->device_count = PTIRQ_UIO_ENTRIES;
 	page->irq = line->irq;
 	line->page = page;
 	return 0;

@@ -2,14 +2,26 @@
 /*
  * The interface of ptirq_uio.ko: /dev/ptirq/lineN, one per interrupt line.
  *
- * A file that is open for writing holds the line. There is one such file at a time, and none while
- * one of the line's UIO devices is open: the other side gets EBUSY. A file that is open for reading
- * only may look: GET_INFO, SAMPLE, poll and the status page; everything else gives EBADF.
+ * A file that is open for writing holds the line, and with it each of its devices that no UIO program
+ * has open. There is one such file at a time: a second gets EBUSY, and so does a UIO program that
+ * opens a device that is held. Requests for a device that a UIO program has open give EBUSY; it is
+ * held from that program's close on. A file that is open for reading only may look: GET_INFO, SAMPLE,
+ * poll and the status page; everything else gives EBADF.
  *
  * A device's interrupt is deferred: it is masked in the interrupt handler, and stays so until it is
  * acknowledged with the generation under which it fired. Devices have a number on their line,
  * below PTIRQ_UIO_MAX_DEVICES, from bind to unbind. A number may be used again, its generations
  * only grow.
+ *
+ * Where a device is masked is the module's choice, and may change while it is masked: at the
+ * interrupt controller while it is alone on the interrupt (mask level LINE), by its own DisINTx while
+ * the interrupt is shared with anyone (mask level DEVICE).
+ *
+ * A line with a device that has no working DisINTx or status bit, and a platform interrupt, is one
+ * unit (PTIRQ_UIO_ONE_UNIT): nobody can tell whose the interrupt was, so the line is deferred as a
+ * whole, masked at the interrupt controller, under a generation of its own. PTIRQ_UIO_LINE is then
+ * what ACK, MASK and UNMASK name; ACK of one of its devices gives EOPNOTSUPP, while MASK and UNMASK
+ * hold and free the DisINTx of one that has it, whatever the line's state is.
  *
  * Each request's structure begins with its size and flags. Structures grow at the end: a larger one
  * than the kernel's must be 0 there (E2BIG), one that is smaller than described here is refused
@@ -29,6 +41,7 @@
 #define PTIRQ_UIO_ABI_MINOR 0 /* grows with additions */
 
 #define PTIRQ_UIO_MAX_DEVICES 31
+#define PTIRQ_UIO_ENTRIES (PTIRQ_UIO_MAX_DEVICES + 1) /* of the status page */
 #define PTIRQ_UIO_LINE 0xffffffffu /* instead of a device's number: the line, or all its devices */
 
 #define PTIRQ_UIO_MAGIC 0x51525450u /* "PTRQ" in little endian */
@@ -43,7 +56,7 @@ enum ptirq_uio_state {
 enum ptirq_uio_mask_level {
 	PTIRQ_UIO_UNMASKED,
 	PTIRQ_UIO_MASK_DEVICE, /* DisINTx, the device's own mask */
-	PTIRQ_UIO_MASK_LINE,   /* the interrupt controller's; not used yet */
+	PTIRQ_UIO_MASK_LINE,   /* the interrupt controller's */
 };
 
 /* The interrupt status bit when the kernel last read it; it shows masked interrupts as well. */
@@ -70,9 +83,13 @@ struct ptirq_uio_page_device {
 	__u64 again;       /* generations from an unmask that found the device asserting */
 	__u64 acks;
 	__u64 stale_acks;
-	__u64 reserved[8];
+	__u64 reserved[4];
 };
 
+/*
+ * Entry N is device N's; entry PTIRQ_UIO_MAX_DEVICES is the line's own: ABSENT unless it is one unit.
+ * In mode CPA the line's entry is IDLE, and each change of its status is a new generation.
+ */
 struct ptirq_uio_page {
 	__u32 magic;
 	__u16 major;
@@ -80,16 +97,31 @@ struct ptirq_uio_page {
 	__u32 size;          /* of the page */
 	__u32 device_offset; /* where the array of entries begins */
 	__u32 device_size;   /* from one entry to the next */
-	__u32 device_count;  /* length of the array */
+	__u32 device_count;  /* length of the array, the line's entry included */
 	__u32 irq;           /* as in /proc/interrupts */
 	__u32 members;       /* changes whenever a device comes or goes */
 	__u64 calls;         /* of the interrupt handler, for neighbours' interrupts as well */
 	__u64 claimed;       /* calls that found a device asserting */
 	__u64 repaired;      /* masks that somebody else had taken away, and that were restored */
-	__u64 reserved[7];
+	__u64 conversions; /* line masks that were moved to the devices, since somebody shares the line */
+	__u64 leases;      /* looks at a line that nobody holds and that cannot be masked otherwise */
+	__u64 reserved[5];
 };
 
-/* What and who. For PTIRQ_UIO_LINE, name is that of the line; for a device its PCI address. */
+enum ptirq_uio_caps {
+	PTIRQ_UIO_CAN_MASK = 1u << 0,   /* device: has a working DisINTx */
+	PTIRQ_UIO_HAS_STATUS = 1u << 1, /* device: has a working status bit */
+	PTIRQ_UIO_UIO_OPEN = 1u << 2,   /* device: a UIO program has it open */
+	PTIRQ_UIO_ONE_UNIT = 1u << 3,   /* line: deferred as a whole */
+	PTIRQ_UIO_SHARED = 1u << 4,     /* line: somebody else's handler is on the interrupt */
+	PTIRQ_UIO_HAS_LEVEL = 1u << 5,  /* line: SAMPLE's level is the wire's own */
+	PTIRQ_UIO_CAN_CPA = 1u << 6,    /* line: PTIRQ_UIO_MODE_CPA works */
+};
+
+/*
+ * What and who. For PTIRQ_UIO_LINE, name is that of the line; for a device its PCI address or the
+ * name of its platform device.
+ */
 struct ptirq_uio_info {
 	__u32 size;
 	__u32 flags;
@@ -99,7 +131,7 @@ struct ptirq_uio_info {
 	__u32 irq;
 	__u32 devices;   /* bit N: there is a device N */
 	__s32 uio_minor; /* N of the device's /dev/uioN; -1 for the line */
-	__u32 reserved;
+	__u32 caps;      /* enum ptirq_uio_caps */
 	char name[32];
 };
 
@@ -138,6 +170,8 @@ struct ptirq_uio_sample {
 	__u32 asserting; /* the status bit is set, masked or not */
 	__u32 masked;    /* DisINTx is set, as read from the device */
 	__u32 unknown;   /* the device does not answer: in neither of the two above */
+	__u32 level;     /* the wire: enum ptirq_uio_status; UNKNOWN without PTIRQ_UIO_HAS_LEVEL */
+	__u32 line_masked; /* 1: at the interrupt controller */
 };
 
 /*
@@ -154,6 +188,65 @@ struct ptirq_uio_trigger {
 	__s32 fd;
 };
 
+/*
+ * SET_RESAMPLE takes the same structure: an eventfd that the kernel reads. A signal acknowledges and
+ * unmasks whatever is deferred at that moment, as an ACK of the current generation; it does nothing
+ * if nothing is. With a trigger that goes to one program this takes the line's holder out of the way.
+ * One for each device, or for the line if it is one unit; fd -1 takes it away, and on return it acts
+ * no more.
+ */
+
+/*
+ * SET_NOTIFY: eventfds that are signalled from the interrupt handler as well as the trigger: takers
+ * who look at once while the holder still decides. Replaces the list; count 0 takes it away. fds
+ * points to count descriptors (__s32). A device's own list replaces the line's for that device.
+ */
+#define PTIRQ_UIO_MAX_NOTIFY 64
+struct ptirq_uio_notify {
+	__u32 size;
+	__u32 flags;
+	__u32 device;
+	__u32 count;
+	__u64 fds;
+};
+
+enum ptirq_uio_mode {
+	PTIRQ_UIO_MODE_ADAPTIVE, /* the default */
+	PTIRQ_UIO_MODE_DEVICE,   /* always at the device, also when alone; EOPNOTSUPP if one unit */
+	/*
+	 * The interrupt controller's polarity is inverted at each interrupt: both the assertion and its
+	 * end are signalled, nothing is masked and no acknowledgment is due. EOPNOTSUPP without
+	 * PTIRQ_UIO_CAN_CPA, EBUSY on a line that somebody else's handler is on.
+	 */
+	PTIRQ_UIO_MODE_CPA,
+};
+
+#define PTIRQ_UIO_MODE_STOP_DMA 1u /* at the last close, bus mastering of what asserts is off */
+
+/* Of the line, until the next SET_MODE or the holder's close. Ends what is deferred as MASK does. */
+struct ptirq_uio_mode_request {
+	__u32 size;
+	__u32 flags;
+	__u32 mode; /* enum ptirq_uio_mode */
+	__u32 reserved;
+};
+
+/*
+ * SET_DEADLINE: how long a line that somebody has come to share stays masked at the interrupt
+ * controller (PTIRQ_UIO_DEADLINE_MIN_NS to _MAX_NS), and how long a line that nobody holds and that
+ * has no other mask is left alone before it is looked at (the lease, to _LEASE_MAX_NS). 0: leave as
+ * it is. Of the line, until the holder's close; EINVAL out of range.
+ */
+#define PTIRQ_UIO_DEADLINE_MIN_NS 100000ull
+#define PTIRQ_UIO_DEADLINE_MAX_NS 1000000000ull
+#define PTIRQ_UIO_LEASE_MAX_NS 60000000000ull
+struct ptirq_uio_deadline {
+	__u32 size;
+	__u32 flags;
+	__u64 deadline_ns;
+	__u64 lease_ns;
+};
+
 #define PTIRQ_UIO_IOC 0xe9
 #define PTIRQ_UIO_GET_INFO _IO(PTIRQ_UIO_IOC, 0x00)
 #define PTIRQ_UIO_ACK _IO(PTIRQ_UIO_IOC, 0x01)
@@ -161,5 +254,9 @@ struct ptirq_uio_trigger {
 #define PTIRQ_UIO_UNMASK _IO(PTIRQ_UIO_IOC, 0x03)
 #define PTIRQ_UIO_SAMPLE _IO(PTIRQ_UIO_IOC, 0x04)
 #define PTIRQ_UIO_SET_TRIGGER _IO(PTIRQ_UIO_IOC, 0x05)
+#define PTIRQ_UIO_SET_RESAMPLE _IO(PTIRQ_UIO_IOC, 0x06)
+#define PTIRQ_UIO_SET_NOTIFY _IO(PTIRQ_UIO_IOC, 0x07)
+#define PTIRQ_UIO_SET_MODE _IO(PTIRQ_UIO_IOC, 0x08)
+#define PTIRQ_UIO_SET_DEADLINE _IO(PTIRQ_UIO_IOC, 0x09)
 
 #endif

@@ -27,6 +27,8 @@ struct source_topology {
 	uint8_t n_devices;
 	bool edge;
 	bool can_sample[LIMIT_UNITS_PER_LINE];
+	bool can_notify[LIMIT_UNITS_PER_LINE]; /* ops->notify works */
+	bool can_direct[LIMIT_UNITS_PER_LINE]; /* ops->promote and demote work */
 	struct {
 		char name[LIMIT_NAME];     /* as the configuration calls it, or the location */
 		char location[LIMIT_NAME]; /* "0000:00:05.0", "uio0", "soft" */
@@ -115,6 +117,26 @@ struct source_ops {
 				   const struct source_grant *grant),
 		      void *user);
 
+	/*
+	 * A11, notify: wake these eventfds (the takers' own) at each interrupt of the unit, besides
+	 * fired(). Replaces the set; n 0: nobody. The source duplicates what it keeps. 0 or -errno.
+	 */
+	int (*notify)(struct source *source, uint8_t unit, const int *fds, size_t n);
+
+	/*
+	 * A11, direct: from now on the unit's interrupts signal @wake instead of fired(), and a signal
+	 * on @resample (which the source then reads) unmasks it as unmask() does. The unit is idle. If it
+	 * fired while the trigger was being swapped, @wake has been signalled. 0 or -errno (nothing has
+	 * changed).
+	 */
+	int (*promote)(struct source *source, uint8_t unit, int wake, int resample);
+
+	/*
+	 * Back: on return neither eventfd has to do with the unit, it is masked, and it says fired()
+	 * again from the next unmask on. 0 or -errno (still direct).
+	 */
+	int (*demote)(struct source *source, uint8_t unit);
+
 	/* Sim only, else NULL: set or clear status bits by hand. */
 	int (*assert_bits)(struct source *source, uint8_t device, uint32_t bits, bool deassert);
 
@@ -129,7 +151,7 @@ struct source {
 	void *user;
 };
 
-/* Lines with source=sim and source=uio. The config outlives the source. */
+/* Lines with source=sim, source=uio and source=helper. The config outlives the source. */
 int source_sim_new(const struct line_config *config, struct uv_loop_s *loop,
 		   const struct source_events *events, void *user, struct source **ret);
 int source_uio_new(const struct line_config *config, struct uv_loop_s *loop, struct opener *opener,

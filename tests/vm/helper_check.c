@@ -163,7 +163,7 @@ static void page(void)
 	size_t size = sysconf(_SC_PAGESIZE);
 
 	EXPECT(c.page->magic == PTIRQ_UIO_MAGIC && c.page->major == PTIRQ_UIO_ABI_MAJOR);
-	EXPECT(c.page->size == size && c.page->device_count == PTIRQ_UIO_MAX_DEVICES);
+	EXPECT(c.page->size == size && c.page->device_count == PTIRQ_UIO_ENTRIES);
 	EXPECT(mmap(NULL, size, PROT_WRITE, MAP_SHARED, c.line, 0) == MAP_FAILED && errno == EPERM);
 	EXPECT(mmap(NULL, 2 * size, PROT_READ, MAP_SHARED, c.line, 0) == MAP_FAILED);
 	EXPECT(mmap(NULL, size, PROT_READ, MAP_SHARED, c.line, size) == MAP_FAILED);
