@@ -151,7 +151,7 @@ static int line_get_info(struct ptirq_file *file, void __user *arg)
 	info.irq = line->irq;
 	info.devices = ptirq_line_devices(line);
 	info.uio_minor = -1;
-	info.reserved = 0;
+	info.caps = 0;
 	memset(info.name, 0, sizeof(info.name));
 	if (info.device == PTIRQ_UIO_LINE) {
 		WRITE_ONCE(file->members, line->page->members);
