@@ -160,7 +160,8 @@ static int line_get_info(struct ptirq_file *file, void __user *arg)
 		dev = rcu_dereference_protected(line->devs[info.device],
 						lockdep_is_held(&line->mutex));
 		info.uio_minor = dev->info.uio_dev->minor;
-		strscpy(info.name, pci_name(dev->pdev), sizeof(info.name));
+		info.caps = dev->caps;
+		strscpy(info.name, dev_name(dev->dev), sizeof(info.name));
 	} else {
 		ret = -ENODEV;
 	}

@@ -27,7 +27,9 @@
 struct eventfd_ctx;
 
 struct ptirq_dev {
-	struct pci_dev *pdev;
+	struct device *dev;   /* on its bus; what it is called */
+	struct pci_dev *pdev; /* NULL if it is none: nothing of it can be reached then, caps is 0 */
+	u32 caps;             /* PTIRQ_UIO_CAN_MASK, PTIRQ_UIO_HAS_STATUS */
 	struct ptirq_line *line;
 	unsigned int nr; /* on the line */
 	struct uio_info info;
@@ -83,6 +85,10 @@ void ptirq_line_put(struct ptirq_line *line);
 
 /* ptirq_cdev.c */
 extern const struct file_operations ptirq_cdev_fops;
+
+/* ptirq_dev.c: a device's way onto its line and off it; dev and caps are set by its bus's driver */
+int ptirq_dev_attach(struct ptirq_dev *dev, int irq);
+void ptirq_dev_detach(struct ptirq_dev *dev);
 
 /* ptirq_uiodev.c */
 int ptirq_uiodev_register(struct ptirq_dev *dev);

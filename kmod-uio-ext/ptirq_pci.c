@@ -10,8 +10,6 @@
 #include "ptirq_intx.h"
 #include "ptirq_line.h"
 
-#define LINK "ptirq_line" /* in the device's sysfs directory, to its line */
-
 /*
  * pci_enable_device() clears DisINTx as the last thing it does. If the device asserts, the line
  * fires until it is masked again, and the processor that is about to do so may be the one that gets
@@ -67,40 +65,6 @@ static int check_device(struct pci_dev *pdev)
 	return 0;
 }
 
-/*
- * Device registered before joined: once on the line it may be signalled. Before it has joined, it
- * cannot be opened (ptirq_uiodev.c).
- */
-static int attach(struct ptirq_dev *dev)
-{
-	struct pci_dev *pdev = dev->pdev;
-	int ret;
-
-	dev->line = ptirq_line_get(pdev->irq);
-	if (IS_ERR(dev->line)) {
-		pci_err(pdev, "no line for interrupt %u: %pe\n", pdev->irq, dev->line);
-		return PTR_ERR(dev->line);
-	}
-	ret = sysfs_create_link(&pdev->dev.kobj, &dev->line->dev.kobj, LINK);
-	if (ret)
-		goto put;
-	ret = ptirq_uiodev_register(dev);
-	if (ret)
-		goto unlink;
-	ret = ptirq_line_join(dev->line, dev);
-	if (ret)
-		goto unregister;
-	return 0;
-
-unregister:
-	uio_unregister_device(&dev->info);
-unlink:
-	sysfs_remove_link(&pdev->dev.kobj, LINK);
-put:
-	ptirq_line_put(dev->line);
-	return ret;
-}
-
 static int ptirq_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct ptirq_dev *dev;
@@ -109,7 +73,9 @@ static int ptirq_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	if (!dev)
 		return -ENOMEM;
+	dev->dev = &pdev->dev;
 	dev->pdev = pdev;
+	dev->caps = PTIRQ_UIO_CAN_MASK | PTIRQ_UIO_HAS_STATUS;
 
 	ret = enable_masked(pdev);
 	if (ret)
@@ -118,7 +84,7 @@ static int ptirq_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto disable;
 	pci_set_drvdata(pdev, dev);
-	ret = attach(dev);
+	ret = ptirq_dev_attach(dev, pdev->irq);
 	if (ret)
 		goto disable;
 	return 0;
@@ -130,19 +96,12 @@ free:
 	return ret;
 }
 
-/*
- * Unbind, unplug and rmmod. Off the line first: from then on no interrupt and no request finds the
- * device, so that its UIO device can go. DisINTx stays set; the next driver's
- * pci_enable_device() clears it.
- */
+/* Unbind, unplug and rmmod. DisINTx stays set; the next driver's pci_enable_device() clears it. */
 static void ptirq_remove(struct pci_dev *pdev)
 {
 	struct ptirq_dev *dev = pci_get_drvdata(pdev);
 
-	ptirq_line_leave(dev->line, dev);
-	uio_unregister_device(&dev->info);
-	sysfs_remove_link(&pdev->dev.kobj, LINK);
-	ptirq_line_put(dev->line);
+	ptirq_dev_detach(dev);
 	pci_disable_device(pdev);
 	kfree(dev);
 }

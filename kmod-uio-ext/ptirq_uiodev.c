@@ -110,6 +110,7 @@ int ptirq_uiodev_register(struct ptirq_dev *dev)
 	dev->info.open = uiodev_open;
 	dev->info.release = uiodev_release;
 	dev->info.irqcontrol = uiodev_irqcontrol;
-	add_bars(dev);
-	return uio_register_device(&dev->pdev->dev, &dev->info);
+	if (dev->pdev)
+		add_bars(dev);
+	return uio_register_device(dev->dev, &dev->info);
 }
