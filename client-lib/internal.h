@@ -80,6 +80,7 @@ struct ptirq {
 	struct ptirq_sub *subs;  /* in the order of subscribing */
 	struct ptirq_sub *ready; /* those with news that nobody has taken, oldest first */
 	struct ptirq_sub *by_slot[LIMIT_SLOTS];
+	uint32_t slots;   /* of these, how many are somebody's */
 	uint64_t turn;    /* of dispatch */
 	bool dispatching; /* a handler is running */
 	bool ring_due;    /* verdicts are in the page, and the broker has not been told */

@@ -70,6 +70,7 @@ int sub_bind(struct ptirq_sub *sub, const struct wire_reply *reply, int fds[LIMI
 		sub->unit[i].count = 0;
 		if (sub->request.messages || sub->request.own_eventfds)
 			continue;
+		ptirq->slots += !ptirq->by_slot[first + i];
 		ptirq->by_slot[first + i] = sub;
 		/* News of a slot that was nobody's has been overlooked: look at it once. */
 		mark(sub, i);
@@ -83,8 +84,10 @@ void sub_unbind(struct ptirq_sub *sub)
 
 	unmark(sub);
 	for (uint32_t i = 0; i < sub->n_units; i++)
-		if (ptirq->by_slot[sub->first_slot + i] == sub)
+		if (ptirq->by_slot[sub->first_slot + i] == sub) {
 			ptirq->by_slot[sub->first_slot + i] = NULL;
+			ptirq->slots--;
+		}
 	sub->id = 0;
 	sub->n_units = 0;
 }

@@ -20,3 +20,12 @@ add_link_options(
 )
 include(CheckPIESupported)
 check_pie_supported()           # executables get -pie: addresses differ in each run
+
+# The floors are static libraries, and the hot path goes through four of them.
+include(CheckIPOSupported)
+check_ipo_supported(RESULT PTIRQ_IPO OUTPUT PTIRQ_IPO_WHY LANGUAGES C)
+if(PTIRQ_IPO)
+    set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+else()
+    message(STATUS "no link-time optimisation: ${PTIRQ_IPO_WHY}")
+endif()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * One end of a SOCK_SEQPACKET Unix socket. Owns nothing: every fd is the caller's, but for those a
- * failed receive has to close. Must not block, allocate, or look into a packet.
+ * failed receive has to close. Must not block unless it is told to wait, nor allocate, or look into a packet.
  */
 #include "proto/channel.h"
 
@@ -53,9 +53,20 @@ static int connect_to(const struct sockaddr_un *sun, int *ret_fd)
 int channel_connect(const char *path, int *ret_fd)
 {
 	struct sockaddr_un sun;
-	int r = address(path, &sun);
+	int fd, r = address(path, &sun);
 
-	return r < 0 ? r : connect_to(&sun, ret_fd);
+	if (r == 0)
+		r = connect_to(&sun, &fd);
+	if (r < 0)
+		return r;
+	/* So that channel_recv_fds() can wait in it; all else says MSG_DONTWAIT. */
+	if (fcntl(fd, F_SETFL, 0) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
 }
 
 /*
@@ -193,7 +204,7 @@ static int closed_or_empty(int fd)
 	return p.revents & (POLLRDHUP | POLLHUP) ? 0 : -EBADMSG;
 }
 
-static int receive(int fd, uint8_t *buf, struct msghdr *msg)
+static int receive(int fd, uint8_t *buf, struct msghdr *msg, bool wait)
 {
 	struct iovec iov = {.iov_base = buf, .iov_len = LIMIT_MESSAGE};
 	ssize_t n;
@@ -205,8 +216,8 @@ static int receive(int fd, uint8_t *buf, struct msghdr *msg)
 	 * packets that are still queued here (Evicted, GoingAway); the end comes after those.
 	 */
 	do
-		n = recvmsg(fd, msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+		n = recvmsg(fd, msg, (wait ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
+	while (n < 0 && (errno == ECONNRESET || (errno == EINTR && !wait)));
 	if (n < 0)
 		return -errno;
 	/*
@@ -222,10 +233,10 @@ int channel_recv(int fd, uint8_t buf[LIMIT_MESSAGE])
 {
 	struct msghdr msg = {0};
 
-	return receive(fd, buf, &msg);
+	return receive(fd, buf, &msg, false);
 }
 
-int channel_recv_fds(int fd, uint8_t buf[LIMIT_MESSAGE], int ret_fds[LIMIT_MESSAGE_FDS])
+int channel_recv_fds(int fd, bool wait, uint8_t buf[LIMIT_MESSAGE], int ret_fds[LIMIT_MESSAGE_FDS])
 {
 	union control control;
 	struct msghdr msg = {.msg_control = &control, .msg_controllen = sizeof(control)};
@@ -234,7 +245,7 @@ int channel_recv_fds(int fd, uint8_t buf[LIMIT_MESSAGE], int ret_fds[LIMIT_MESSA
 	size_t n = 0;
 	int r;
 
-	r = receive(fd, buf, &msg);
+	r = receive(fd, buf, &msg, wait);
 	if (r < 0 && r != -EBADMSG)
 		return r;
 	/* A truncated control message still has installed what fitted. */

@@ -6,6 +6,7 @@
 #ifndef PTIRQ_CHANNEL_H
 #define PTIRQ_CHANNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,8 +16,9 @@
 #define CHANNEL_DEFAULT_PATH "/run/ptirq/broker.sock"
 
 /*
- * Connected, non-blocking, CLOEXEC. @ret_fd is the caller's. -errno of socket() and connect(), or
- * -ENAMETOOLONG.
+ * Connected, CLOEXEC, without waiting for a listener that is busy. @ret_fd is the caller's. It is in
+ * blocking mode, and still nothing here blocks but a receive that is told to. -errno of socket() and
+ * connect(), or -ENAMETOOLONG.
  */
 int channel_connect(const char *path, int *ret_fd);
 
@@ -42,9 +44,10 @@ int channel_recv(int fd, uint8_t buf[LIMIT_MESSAGE]);
 
 /*
  * The client's receive: at most LIMIT_MESSAGE_FDS fds, CLOEXEC, the caller's; those not filled are -1.
- * Truncation closes what came and is -EBADMSG.
+ * Truncation closes what came and is -EBADMSG. @wait: until there is a packet, -EINTR if a signal was
+ * handled before that.
  */
-int channel_recv_fds(int fd, uint8_t buf[LIMIT_MESSAGE], int ret_fds[LIMIT_MESSAGE_FDS]);
+int channel_recv_fds(int fd, bool wait, uint8_t buf[LIMIT_MESSAGE], int ret_fds[LIMIT_MESSAGE_FDS]);
 
 /* Has the peer read everything? 1, 0, or -errno (SIOCOUTQ). */
 int channel_drained(int fd);

@@ -500,9 +500,11 @@ static int from_broker_decode(struct arena *a, const uint8_t *data, size_t size,
 	p = unpack(a, &ptirq__v1__from_broker__descriptor, data, size);
 	if (!p)
 		return -EPROTO;
-	/* An event is a fraction of a reply, and the one that is waited for. */
-	if (p->message_case == PTIRQ__V1__FROM_BROKER__MESSAGE_EVENT)
-		used = offsetof(struct wire_from_broker, event) + sizeof(w.event);
+	/* An interrupt is a fraction of the rest, and what is waited for. */
+	if (p->message_case == PTIRQ__V1__FROM_BROKER__MESSAGE_EVENT &&
+	    p->event->event_case == PTIRQ__V1__EVENT__EVENT_INTERRUPT)
+		used = offsetof(struct wire_from_broker, event.interrupt) +
+		       sizeof(w.event.interrupt);
 	memset(&w, 0, used);
 	switch (p->message_case) {
 	case PTIRQ__V1__FROM_BROKER__MESSAGE_REPLY: good = reply_in(p->reply, &w.reply); break;

@@ -130,7 +130,8 @@ enum ptirq_option_flags {
 	PTIRQ_OPT_EVENTFDS = 1 << 0,
 	/* A guest: ask it only when its device's status is set or cannot be read. */
 	PTIRQ_OPT_RESAMPLE = 1 << 1,
-	/* Through the socket instead of the shared page: slower; for debugging. */
+	/* Through the socket instead of the shared page: slower; for debugging. What was retracted
+	 * before it was looked at may still be delivered. */
 	PTIRQ_OPT_MESSAGES = 1 << 2,
 };
 

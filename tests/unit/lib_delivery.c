@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/time.h>
 
 #include "ptirq-admin.h"
 #include "tests/lib/fake_broker.h"
@@ -307,6 +308,41 @@ Test(lib_delivery, messages)
 	fake_event(fake, &retracted);
 	cr_assert_eq(ptirq_wait(other, &irq, 0), 0);
 	cr_assert_eq(irq.flags, PTIRQ_RETRACTED);
+}
+
+/* With no page to look at, an endless wait is one in the socket itself. */
+Test(lib_delivery, messages_alone)
+{
+	struct ptirq_sub *other = subscribe_with(PTIRQ_OPT_MESSAGES);
+	struct itimerval often = {.it_interval.tv_usec = 20000, .it_value.tv_usec = 20000},
+			 off = {.it_value = {0}};
+	struct sigaction action = {.sa_handler = ignore};
+	int r = 0;
+
+	ptirq_unsubscribe(sub);
+	fake_asleep(fake);
+	interrupt(2, 4);
+	cr_assert_eq(ptirq_wait(other, &irq, -1), 0);
+	cr_assert_eq(irq.round, 4);
+	interrupt(2, 5);
+	cr_assert_eq(ptirq_ack_wait(other, &irq, PTIRQ_HANDLED, -1), 0);
+	cr_assert_eq(irq.round, 5);
+	cr_assert_eq(ptirq_wait(other, &irq, 0), -ETIMEDOUT);
+
+	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGALRM, &action, NULL);
+	fake_asleep(fake);
+	fake_kill_me(fake, SIGUSR1);
+	cr_assert_eq(ptirq_wait(other, &irq, -1), -EINTR);
+
+	fake_asleep(fake);
+	fake_hang_up(fake);
+	setitimer(ITIMER_REAL, &often, NULL);
+	while (ptirq_epoch(p) != 2) {
+		r = ptirq_wait(other, &irq, -1);
+		cr_assert_eq(r, -EINTR);
+	}
+	setitimer(ITIMER_REAL, &off, NULL);
 }
 
 Test(lib_delivery, events_before_a_reply_are_applied)

@@ -104,7 +104,7 @@ Test(channel, fds_reach_the_client)
 			sent[i] = pair[i % 2];
 		cr_assert_eq(channel_send(pair[0], "x", 1, sent, n), 0);
 		memset(fds, 0x55, sizeof(fds));
-		cr_assert_eq(channel_recv_fds(pair[1], got, fds), 1);
+		cr_assert_eq(channel_recv_fds(pair[1], false, got, fds), 1);
 		for (size_t i = 0; i < LIMIT_MESSAGE_FDS; i++) {
 			if (i >= n) {
 				cr_assert_eq(fds[i], -1);
@@ -148,12 +148,12 @@ Test(channel, fd_bomb_to_the_client)
 
 	for (int round = 0; round < 200; round++) {
 		cr_assert_eq(raw_send(pair[0], 1, LIMIT_MESSAGE_FDS + 1), 1);
-		cr_assert_eq(channel_recv_fds(pair[1], got, fds), -EBADMSG);
+		cr_assert_eq(channel_recv_fds(pair[1], false, got, fds), -EBADMSG);
 		cr_assert_eq(raw_send(pair[0], LIMIT_MESSAGE + 1, LIMIT_MESSAGE_FDS),
 			     LIMIT_MESSAGE + 1);
-		cr_assert_eq(channel_recv_fds(pair[1], got, fds), -EBADMSG);
+		cr_assert_eq(channel_recv_fds(pair[1], false, got, fds), -EBADMSG);
 		cr_assert_eq(raw_send(pair[0], 0, LIMIT_MESSAGE_FDS), 0);
-		cr_assert_eq(channel_recv_fds(pair[1], got, fds), -EBADMSG);
+		cr_assert_eq(channel_recv_fds(pair[1], false, got, fds), -EBADMSG);
 	}
 	cr_assert_eq(open_fds(), before);
 	cr_assert_eq(fds[0], 71, "untouched on failure");
@@ -172,7 +172,7 @@ Test(channel, T23_empty_and_oversize)
 		for (int i = 0; i < 4; i++) {
 			static const int want[] = {-EBADMSG, -EBADMSG, LIMIT_MESSAGE, -EAGAIN};
 
-			cr_assert_eq(way ? channel_recv_fds(pair[1], got, fds)
+			cr_assert_eq(way ? channel_recv_fds(pair[1], false, got, fds)
 					 : channel_recv(pair[0], got),
 				     want[i]);
 		}
@@ -208,8 +208,8 @@ Test(channel, closed_with_something_unread)
 	cr_assert_eq(channel_send(pair[1], "unread", 6, NULL, 0), 0);
 	cr_assert_eq(channel_send(pair[0], "evicted", 7, NULL, 0), 0);
 	close(pair[0]);
-	cr_assert_eq(channel_recv_fds(pair[1], got, fds), 7);
-	cr_assert_eq(channel_recv_fds(pair[1], got, fds), 0);
+	cr_assert_eq(channel_recv_fds(pair[1], false, got, fds), 7);
+	cr_assert_eq(channel_recv_fds(pair[1], false, got, fds), 0);
 }
 
 Test(channel, a_reader_that_does_not_read)
@@ -234,6 +234,7 @@ Test(channel, listen_and_connect)
 {
 	uint8_t got[LIMIT_MESSAGE];
 	struct stat st;
+	int fds[LIMIT_MESSAGE_FDS];
 	int listener, client, server;
 
 	umask(077);
@@ -245,11 +246,13 @@ Test(channel, listen_and_connect)
 
 	cr_assert_eq(channel_connect(path, &client), 0);
 	cr_assert_eq(fcntl(client, F_GETFD), FD_CLOEXEC);
-	cr_assert(fcntl(client, F_GETFL) & O_NONBLOCK);
+	cr_assert_not(fcntl(client, F_GETFL) & O_NONBLOCK, "so that it can be waited in");
 	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	cr_assert_geq(server, 0);
 	cr_assert_eq(channel_send(client, "x", 1, NULL, 0), 0);
 	cr_assert_eq(channel_recv(server, got), 1);
+	cr_assert_eq(channel_recv_fds(client, false, got, fds), -EAGAIN, "not unless told to");
+	cr_assert_eq(channel_recv(server, got), -EAGAIN);
 	close(server);
 	close(client);
 	close(listener);

@@ -48,7 +48,7 @@ static int take(unsigned int *ret_fds)
 	uint8_t buf[LIMIT_MESSAGE];
 	int fds[LIMIT_MESSAGE_FDS];
 	uint32_t number;
-	int n = channel_recv_fds(pair[1], buf, fds);
+	int n = channel_recv_fds(pair[1], false, buf, fds);
 
 	if (n <= 0)
 		return -1;
