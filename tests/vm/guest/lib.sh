@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # What the scenarios have in common; sourced by each of them and by the guest's init.
-# EDU0, EDU1 and EDU2 are the PCI addresses of QEMU's dev0, dev1 and dev2, plugged or not.
+# EDU0, EDU1 and EDU2 are the PCI addresses of QEMU's dev0, dev1 and dev2, plugged or not; CARD and
+# PEER those of two network cards on one hub, of which CARD is on the line too (driver e1000).
 
 results=/run/results
 pci=/sys/bus/pci/devices
@@ -12,7 +13,9 @@ if [ -z "${EDU0-}" ]; then
     EDU0=$edu_bus:$(echo "$EDU_SLOTS" | cut -d, -f1).0
     EDU1=$edu_bus:$(echo "$EDU_SLOTS" | cut -d, -f2).0
     EDU2=$edu_bus:$(echo "$EDU_SLOTS" | cut -d, -f3).0
-    export EDU0 EDU1 EDU2
+    CARD=$edu_bus:$(echo "$CARD_SLOTS" | cut -d, -f1).0
+    PEER=$edu_bus:$(echo "$CARD_SLOTS" | cut -d, -f2).0
+    export EDU0 EDU1 EDU2 CARD PEER
 fi
 
 # pass NAME DETAIL..., fail NAME DETAIL...: one result line.
@@ -52,9 +55,10 @@ host() {
     [ "${host_reply%% *}" = ok ] || { echo "host $*: $host_reply"; return 1; }
 }
 
-# await SECONDS COMMAND...: until it succeeds; sysfs has no event that a shell could wait for.
+# await SECONDS COMMAND...: until it succeeds; sysfs has no event that a shell could wait for. A
+# kernel made for debugging gets more time.
 await() {
-    await_left=$(($1 * 50))
+    await_left=$(($1 * 50 * VMTEST_SCALE))
     shift
     until "$@"; do
         await_left=$((await_left - 1))
