@@ -6,7 +6,6 @@
  * here the one is made to follow the other, never apart. Must not signal under line->lock: what an
  * eventfd's waiter does is not known here.
  */
-#include <linux/eventfd.h>
 #include <linux/interrupt.h>
 #include <linux/rcupdate.h>
 #include <linux/timekeeping.h>
@@ -179,6 +178,9 @@ int ptirq_line_ack(struct ptirq_line *line, unsigned int nr, u64 generation, boo
 	dev = locked_dev(line, nr);
 	if (!dev)
 		goto unlock;
+	ret = -EBUSY;
+	if (READ_ONCE(dev->uio_opens))
+		goto unlock;
 	ret = ptirq_state_ack(&line->states[nr], generation);
 	if (ret) {
 		trace_stale_ack(line->irq, nr, generation, line->states[nr].generation);
@@ -193,6 +195,30 @@ int ptirq_line_ack(struct ptirq_line *line, unsigned int nr, u64 generation, boo
 unlock:
 	spin_unlock_irqrestore(&line->lock, flags);
 	return signalled(line, nr, ret);
+}
+
+/* Of the generation at hand, if one is due. Signals nobody: 1 if the caller is to. */
+int ptirq_line_ack_current(struct ptirq_line *line, unsigned int nr)
+{
+	struct ptirq_dev *dev;
+	struct ptirq_state *s;
+	unsigned long flags;
+	int ret = -ENODEV;
+
+	spin_lock_irqsave(&line->lock, flags);
+	dev = locked_dev(line, nr);
+	if (!dev)
+		goto unlock;
+	s = &line->states[nr];
+	ret = 0;
+	if (s->state != PTIRQ_UIO_DEFERRED)
+		goto unlock;
+	trace_acked(line->irq, nr, s->generation, false);
+	ptirq_state_ack(s, s->generation);
+	ret = unmask(line, nr, dev);
+unlock:
+	spin_unlock_irqrestore(&line->lock, flags);
+	return ret;
 }
 
 int ptirq_line_mask(struct ptirq_line *line, unsigned int nr)
@@ -222,20 +248,43 @@ int ptirq_line_unmask(struct ptirq_line *line, unsigned int nr)
 	return signalled(line, nr, ret);
 }
 
-void ptirq_line_mask_all(struct ptirq_line *line)
+/* The device of that number, or NULL. Needs line->mutex, which keeps it. */
+struct ptirq_dev *ptirq_line_dev(struct ptirq_line *line, u32 nr)
 {
-	unsigned int nr;
-
-	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++)
-		ptirq_line_mask(line, nr);
+	if (nr >= PTIRQ_UIO_MAX_DEVICES)
+		return NULL;
+	return rcu_dereference_protected(line->devs[nr], lockdep_is_held(&line->mutex));
 }
 
-void ptirq_line_unmask_all(struct ptirq_line *line)
+/* Whether the device is the line's holder's: 0, -ENODEV, or -EBUSY if a UIO program has it open. */
+int ptirq_line_check_held(struct ptirq_line *line, u32 nr)
+{
+	struct ptirq_dev *dev = ptirq_line_dev(line, nr);
+
+	if (!dev)
+		return -ENODEV;
+	return dev->uio_opens ? -EBUSY : 0;
+}
+
+/* All the holder's devices. */
+void ptirq_line_mask_held(struct ptirq_line *line)
 {
 	unsigned int nr;
 
-	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++)
-		ptirq_line_unmask(line, nr);
+	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++) {
+		if (!ptirq_line_check_held(line, nr))
+			ptirq_line_mask(line, nr);
+	}
+}
+
+void ptirq_line_unmask_held(struct ptirq_line *line)
+{
+	unsigned int nr;
+
+	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++) {
+		if (!ptirq_line_check_held(line, nr))
+			ptirq_line_unmask(line, nr);
+	}
 }
 
 void ptirq_line_sample(struct ptirq_line *line, struct ptirq_uio_sample *ret)
@@ -276,11 +325,11 @@ u32 ptirq_line_devices(struct ptirq_line *line)
 
 bool ptirq_line_has(struct ptirq_line *line, struct ptirq_dev *dev)
 {
-	lockdep_assert_held(&line->mutex);
-	return rcu_access_pointer(line->devs[dev->nr]) == dev;
+	return ptirq_line_dev(line, dev->nr) == dev;
 }
 
-static void members_changed(struct ptirq_line *line)
+/* Which devices there are, or who has them: needs line->mutex. */
+void ptirq_line_members_changed(struct ptirq_line *line)
 {
 	WRITE_ONCE(line->page->members, line->page->members + 1);
 	wake_up_all(&line->wait);
@@ -306,7 +355,7 @@ int ptirq_line_join(struct ptirq_line *line, struct ptirq_dev *dev)
 	ptirq_state_join(&line->states[nr]);
 	publish(line, nr);
 	spin_unlock_irq(&line->lock);
-	members_changed(line);
+	ptirq_line_members_changed(line);
 	mutex_unlock(&line->mutex);
 	return 0;
 }
@@ -314,7 +363,7 @@ int ptirq_line_join(struct ptirq_line *line, struct ptirq_dev *dev)
 /* On return nobody signals through the device any more. It is left masked. */
 void ptirq_line_leave(struct ptirq_line *line, struct ptirq_dev *dev)
 {
-	struct eventfd_ctx *trigger;
+	struct ptirq_signals *signals = &dev->signals;
 
 	mutex_lock(&line->mutex);
 	spin_lock_irq(&line->lock);
@@ -323,12 +372,8 @@ void ptirq_line_leave(struct ptirq_line *line, struct ptirq_dev *dev)
 	publish(line, dev->nr);
 	RCU_INIT_POINTER(line->devs[dev->nr], NULL);
 	spin_unlock_irq(&line->lock);
-	line->uio_opens -= dev->uio_opens;
-	members_changed(line);
-	synchronize_rcu();
-	trigger = rcu_replace_pointer(dev->trigger, NULL, lockdep_is_held(&line->mutex));
-	if (trigger)
-		eventfd_ctx_put(trigger);
+	ptirq_line_members_changed(line);
+	ptirq_signals_drop(line, &signals, 1);
 	mutex_unlock(&line->mutex);
 }
 

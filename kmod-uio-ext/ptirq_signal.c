@@ -1,86 +1,167 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who is told of a deferral: triggers, and UIO users.
+ * Who is told of a deferral: the notify list, the trigger, UIO users.
  *
- * Owns the references to eventfds. Signalling is done under RCU alone, so that what an eventfd's
- * waiter does happens under no lock of ours; taking one away waits until nobody can be at it.
+ * Owns the references to these eventfds. Signalling is done under SRCU alone, so that what an
+ * eventfd's waiter does happens under no lock of ours. Taking one away waits until nobody can be at
+ * it, and for nothing else: SRCU, as a grace period of RCU takes milliseconds, in which a holder
+ * with one thread would serve no line at all.
  */
 #include <linux/eventfd.h>
-#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
 
 #include "ptirq_compat.h"
 #include "ptirq_line.h"
 
-/* A UIO user is told through the UIO device, the holder of the line through a trigger. */
-void ptirq_line_signal(struct ptirq_line *line, u32 devices)
+struct ptirq_targets {
+	unsigned int count;
+	struct eventfd_ctx *ctx[];
+};
+
+DEFINE_STATIC_SRCU(signalling);
+
+/* NULL if there are none; -EBADF, -EINVAL: one of them is no eventfd. */
+struct ptirq_targets *ptirq_targets_get(const s32 *fds, unsigned int count)
 {
-	struct eventfd_ctx *trigger;
+	struct ptirq_targets *targets;
+	struct eventfd_ctx *ctx;
+
+	if (!count)
+		return NULL;
+	targets = kzalloc(struct_size(targets, ctx, count), GFP_KERNEL_ACCOUNT);
+	if (!targets)
+		return ERR_PTR(-ENOMEM);
+	while (targets->count < count) {
+		ctx = eventfd_ctx_fdget(fds[targets->count]);
+		if (IS_ERR(ctx)) {
+			ptirq_targets_put(targets);
+			return ERR_CAST(ctx);
+		}
+		targets->ctx[targets->count++] = ctx;
+	}
+	return targets;
+}
+
+void ptirq_targets_put(struct ptirq_targets *targets)
+{
+	unsigned int i;
+
+	if (!targets)
+		return;
+	for (i = 0; i < targets->count; i++)
+		eventfd_ctx_put(targets->ctx[i]);
+	kfree(targets);
+}
+
+/* Whether there is anybody to tell. */
+static bool tell(struct ptirq_targets __rcu *const *at)
+{
+	const struct ptirq_targets *targets = srcu_dereference(*at, &signalling);
+	unsigned int i;
+
+	if (!targets)
+		return false;
+	for (i = 0; i < targets->count; i++)
+		ptirq_eventfd_signal(targets->ctx[i]);
+	return true;
+}
+
+/* The line's own are told once, however many devices they stand for. */
+static void tell_holder(struct ptirq_line *line, unsigned long devices, enum ptirq_target kind)
+{
+	bool lines = false;
 	struct ptirq_dev *dev;
 	unsigned int nr;
 
-	rcu_read_lock();
-	for (nr = 0; devices >> nr; nr++) {
-		if (!(devices & BIT(nr)))
-			continue;
-		dev = rcu_dereference(line->devs[nr]);
-		if (!dev)
-			continue;
-		if (READ_ONCE(dev->uio_opens)) {
-			uio_event_notify(&dev->info);
-			continue;
-		}
-		trigger = rcu_dereference(dev->trigger);
-		if (!trigger)
-			trigger = rcu_dereference(line->trigger);
-		if (trigger)
-			ptirq_eventfd_signal(trigger);
+	for_each_set_bit(nr, &devices, PTIRQ_UIO_MAX_DEVICES) {
+		dev = srcu_dereference(line->devs[nr], &signalling);
+		if (dev && !READ_ONCE(dev->uio_opens) && !tell(&dev->signals.targets[kind]))
+			lines = true;
 	}
-	rcu_read_unlock();
+	if (lines)
+		tell(&line->signals.targets[kind]);
 }
 
-/* Where the trigger of a device or of the line is kept, or NULL. */
-static struct eventfd_ctx __rcu **trigger_of(struct ptirq_line *line, u32 device)
+static void tell_uio(struct ptirq_line *line, unsigned long devices)
 {
 	struct ptirq_dev *dev;
+	unsigned int nr;
 
-	if (device == PTIRQ_UIO_LINE)
-		return &line->trigger;
-	if (device >= PTIRQ_UIO_MAX_DEVICES)
-		return NULL;
-	dev = rcu_dereference_protected(line->devs[device], lockdep_is_held(&line->mutex));
-	return dev ? &dev->trigger : NULL;
+	for_each_set_bit(nr, &devices, PTIRQ_UIO_MAX_DEVICES) {
+		dev = srcu_dereference(line->devs[nr], &signalling);
+		if (dev && READ_ONCE(dev->uio_opens))
+			uio_event_notify(&dev->info);
+	}
 }
 
-/* Takes over the reference if it succeeds; waits for those who may be signalling the old one. */
-int ptirq_line_set_trigger(struct ptirq_line *line, u32 device, struct eventfd_ctx *trigger)
+/* Those who serve come first, then the holder, who decides. */
+void ptirq_line_signal(struct ptirq_line *line, u32 devices)
 {
-	struct eventfd_ctx __rcu **at = trigger_of(line, device);
+	int idx = srcu_read_lock(&signalling);
 
-	if (!at)
-		return -ENODEV;
-	trigger = rcu_replace_pointer(*at, trigger, lockdep_is_held(&line->mutex));
-	if (trigger) {
-		synchronize_rcu();
-		eventfd_ctx_put(trigger);
-	}
+	tell_uio(line, devices);
+	tell_holder(line, devices, PTIRQ_NOTIFY);
+	tell_holder(line, devices, PTIRQ_TRIGGER);
+	srcu_read_unlock(&signalling, idx);
+}
+
+/* Takes over the reference if it succeeds; waits for those who may be signalling the old ones. */
+int ptirq_line_set_targets(struct ptirq_line *line, u32 device, enum ptirq_target kind,
+			   struct ptirq_targets *targets)
+{
+	struct ptirq_signals *signals = ptirq_line_signals(line, device);
+
+	if (IS_ERR(signals))
+		return PTR_ERR(signals);
+	targets = rcu_replace_pointer(signals->targets[kind], targets,
+				      lockdep_is_held(&line->mutex));
+	if (targets)
+		synchronize_srcu_expedited(&signalling);
+	ptirq_targets_put(targets);
 	return 0;
 }
 
-/* As one by one, but waits only once. */
-void ptirq_line_drop_triggers(struct ptirq_line *line)
+/* Where the eventfds of a device or of the line are kept. */
+struct ptirq_signals *ptirq_line_signals(struct ptirq_line *line, u32 device)
 {
-	struct eventfd_ctx *old[PTIRQ_UIO_MAX_DEVICES + 1] = {};
-	struct eventfd_ctx __rcu **at;
-	unsigned int i;
+	int ret;
 
-	for (i = 0; i < ARRAY_SIZE(old); i++) {
-		at = trigger_of(line, i < PTIRQ_UIO_MAX_DEVICES ? i : PTIRQ_UIO_LINE);
-		if (at)
-			old[i] = rcu_replace_pointer(*at, NULL, lockdep_is_held(&line->mutex));
+	if (device == PTIRQ_UIO_LINE)
+		return &line->signals;
+	ret = ptirq_line_check_held(line, device);
+	return ret ? ERR_PTR(ret) : &ptirq_line_dev(line, device)->signals;
+}
+
+/*
+ * On return nobody is told and nobody acknowledges through these, and who was at it has left the
+ * devices alone. Waits once for all of them.
+ */
+void ptirq_signals_drop(struct ptirq_line *line, struct ptirq_signals **all, unsigned int count)
+{
+	struct ptirq_targets *old[PTIRQ_UIO_ENTRIES * PTIRQ_TARGETS];
+	unsigned int i, n = 0, kind;
+
+	for (i = 0; i < count; i++) {
+		ptirq_resample_drop(all[i]);
+		for (kind = 0; kind < PTIRQ_TARGETS; kind++)
+			old[n++] = rcu_replace_pointer(all[i]->targets[kind], NULL,
+						       lockdep_is_held(&line->mutex));
 	}
-	synchronize_rcu();
-	for (i = 0; i < ARRAY_SIZE(old); i++) {
-		if (old[i])
-			eventfd_ctx_put(old[i]);
+	synchronize_srcu_expedited(&signalling);
+	while (n--)
+		ptirq_targets_put(old[n]);
+}
+
+/* All the holder's. */
+void ptirq_line_drop_signals(struct ptirq_line *line)
+{
+	struct ptirq_signals *all[PTIRQ_UIO_ENTRIES] = { &line->signals };
+	unsigned int nr, count = 1;
+
+	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++) {
+		if (!ptirq_line_check_held(line, nr))
+			all[count++] = &ptirq_line_dev(line, nr)->signals;
 	}
+	ptirq_signals_drop(line, all, count);
 }

@@ -3,7 +3,8 @@
  * A device as a UIO device, for programs that know nothing of lines: its interrupts come while it
  * is open, each must be re-enabled by irqcontrol(1).
  *
- * Owns nothing; must not be the way of those who hold the line: the two exclude each other.
+ * Owns who has a device: a UIO program, from its first open to its last close, else the line's
+ * holder. Must not touch anything of the line's.
  */
 #include <linux/pci.h>
 
@@ -24,19 +25,23 @@ static int uiodev_open(struct uio_info *info, struct inode *inode)
 	mutex_lock(&line->mutex);
 	if (!ptirq_line_has(line, dev)) {
 		ret = -EAGAIN; /* coming, or going */
-	} else if (line->held) {
+	} else if (!dev->uio_opens && line->held) {
 		ret = -EBUSY;
 	} else {
-		line->uio_opens++;
 		WRITE_ONCE(dev->uio_opens, dev->uio_opens + 1);
-		if (dev->uio_opens == 1)
+		if (dev->uio_opens == 1) {
+			ptirq_line_members_changed(line);
 			ptirq_line_unmask(line, dev->nr);
+		}
 	}
 	mutex_unlock(&line->mutex);
 	return ret;
 }
 
-/* Not called any more once the device is unregistered: ptirq_line_leave() does it then. */
+/*
+ * The last close leaves it, masked, to the line's holder, if there is one. Not called any more once
+ * the device is unregistered.
+ */
 static int uiodev_release(struct uio_info *info, struct inode *inode)
 {
 	struct ptirq_dev *dev = to_dev(info);
@@ -44,10 +49,11 @@ static int uiodev_release(struct uio_info *info, struct inode *inode)
 
 	mutex_lock(&line->mutex);
 	if (ptirq_line_has(line, dev)) {
-		line->uio_opens--;
-		WRITE_ONCE(dev->uio_opens, dev->uio_opens - 1);
-		if (dev->uio_opens == 0)
+		if (dev->uio_opens == 1)
 			ptirq_line_mask(line, dev->nr);
+		WRITE_ONCE(dev->uio_opens, dev->uio_opens - 1);
+		if (!dev->uio_opens)
+			ptirq_line_members_changed(line);
 	}
 	mutex_unlock(&line->mutex);
 	return 0;

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The requests of /dev/ptirq/lineN (ptirq_uio_abi.h): checks what user space asks for, and has the
+ * line do it.
+ *
+ * Owns nothing; must not copy from or to user space under a lock.
+ */
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/uaccess.h>
+
+#include "ptirq_line.h"
+
+/*
+ * Reads a request, of which size and flags are the first two fields. A structure that is larger
+ * than ours is fine if it asks for nothing that we do not know; none was ever smaller.
+ */
+static int get_request(void *request, size_t size, u32 flags, const void __user *from)
+{
+	u32 head[2];
+	int ret;
+
+	if (copy_from_user(head, from, sizeof(head)))
+		return -EFAULT;
+	if (head[0] < size || head[0] > PAGE_SIZE)
+		return -EINVAL;
+	if (head[1] & ~flags)
+		return -EINVAL;
+	ret = copy_struct_from_user(request, size, from, head[0]);
+	if (ret)
+		return ret;
+	/* What was checked is what counts, whatever another thread has written there since. */
+	memcpy(request, head, sizeof(head));
+	return 0;
+}
+
+/* What the caller's structure has beyond ours stays 0. */
+static int put_reply(const void *reply, size_t size, void __user *to)
+{
+	return copy_to_user(to, reply, size) ? -EFAULT : 0;
+}
+
+static int line_get_info(struct ptirq_file *file, void __user *arg)
+{
+	struct ptirq_line *line = file->line;
+	struct ptirq_uio_info info = {};
+	struct ptirq_dev *dev;
+	int ret;
+
+	ret = get_request(&info, sizeof(info), 0, arg);
+	if (ret)
+		return ret;
+	mutex_lock(&line->mutex);
+	dev = ptirq_line_dev(line, info.device);
+	info.major = PTIRQ_UIO_ABI_MAJOR;
+	info.minor = PTIRQ_UIO_ABI_MINOR;
+	info.irq = line->irq;
+	info.devices = ptirq_line_devices(line);
+	info.uio_minor = -1;
+	info.caps = 0;
+	memset(info.name, 0, sizeof(info.name));
+	if (info.device == PTIRQ_UIO_LINE) {
+		WRITE_ONCE(file->members, line->page->members);
+		strscpy(info.name, line->name, sizeof(info.name));
+	} else if (dev) {
+		info.caps = dev->caps | (dev->uio_opens ? PTIRQ_UIO_UIO_OPEN : 0);
+		info.uio_minor = dev->info.uio_dev->minor;
+		strscpy(info.name, dev_name(dev->dev), sizeof(info.name));
+	} else {
+		ret = -ENODEV;
+	}
+	mutex_unlock(&line->mutex);
+	return ret ?: put_reply(&info, sizeof(info), arg);
+}
+
+static int line_ack(struct ptirq_file *file, void __user *arg)
+{
+	struct ptirq_uio_ack ack;
+	int ret;
+
+	ret = get_request(&ack, sizeof(ack), PTIRQ_UIO_ACK_KEEP_MASKED, arg);
+	if (ret)
+		return ret;
+	if (ack.reserved)
+		return -EINVAL;
+	return ptirq_line_ack(file->line, ack.device, ack.generation,
+			      ack.flags & PTIRQ_UIO_ACK_KEEP_MASKED);
+}
+
+static int mask_all(struct ptirq_line *line, bool masked)
+{
+	if (!line->alive)
+		return -ENODEV;
+	if (masked)
+		ptirq_line_mask_held(line);
+	else
+		ptirq_line_unmask_held(line);
+	return 0;
+}
+
+static int line_mask(struct ptirq_file *file, void __user *arg, bool masked)
+{
+	struct ptirq_line *line = file->line;
+	struct ptirq_uio_mask mask;
+	int ret;
+
+	ret = get_request(&mask, sizeof(mask), 0, arg);
+	if (ret)
+		return ret;
+	if (mask.reserved)
+		return -EINVAL;
+	mutex_lock(&line->mutex);
+	if (mask.device == PTIRQ_UIO_LINE)
+		ret = mask_all(line, masked);
+	else
+		ret = ptirq_line_check_held(line, mask.device) ?:
+		      (masked ? ptirq_line_mask : ptirq_line_unmask)(line, mask.device);
+	mutex_unlock(&line->mutex);
+	return ret;
+}
+
+static int line_sample(struct ptirq_file *file, void __user *arg)
+{
+	struct ptirq_uio_sample sample;
+	int ret;
+
+	ret = get_request(&sample, sizeof(sample), 0, arg);
+	if (ret)
+		return ret;
+	sample = (struct ptirq_uio_sample){ .size = sample.size };
+	ptirq_line_sample(file->line, &sample);
+	if (!sample.devices)
+		return -ENODEV;
+	return put_reply(&sample, sizeof(sample), arg);
+}
+
+/* Has the line signal these from now on; takes over the reference. */
+static int set_targets(struct ptirq_line *line, u32 device, enum ptirq_target kind,
+		       struct ptirq_targets *targets)
+{
+	int ret = -ENODEV;
+
+	if (IS_ERR(targets))
+		return PTR_ERR(targets);
+	mutex_lock(&line->mutex);
+	if (line->alive)
+		ret = ptirq_line_set_targets(line, device, kind, targets);
+	mutex_unlock(&line->mutex);
+	if (ret)
+		ptirq_targets_put(targets);
+	return ret;
+}
+
+static int line_set_trigger(struct ptirq_file *file, void __user *arg)
+{
+	struct ptirq_uio_trigger trigger;
+	int ret;
+
+	ret = get_request(&trigger, sizeof(trigger), 0, arg);
+	if (ret)
+		return ret;
+	if (trigger.fd < -1)
+		return -EINVAL;
+	return set_targets(file->line, trigger.device, PTIRQ_TRIGGER,
+			   ptirq_targets_get(&trigger.fd, trigger.fd >= 0));
+}
+
+static int line_set_notify(struct ptirq_file *file, void __user *arg)
+{
+	struct ptirq_uio_notify notify;
+	s32 fds[PTIRQ_UIO_MAX_NOTIFY];
+	int ret;
+
+	ret = get_request(&notify, sizeof(notify), 0, arg);
+	if (ret)
+		return ret;
+	if (notify.count > PTIRQ_UIO_MAX_NOTIFY)
+		return -EINVAL;
+	if (copy_from_user(fds, u64_to_user_ptr(notify.fds), notify.count * sizeof(fds[0])))
+		return -EFAULT;
+	return set_targets(file->line, notify.device, PTIRQ_NOTIFY,
+			   ptirq_targets_get(fds, notify.count));
+}
+
+static int line_set_resample(struct ptirq_file *file, void __user *arg)
+{
+	struct ptirq_line *line = file->line;
+	struct ptirq_uio_trigger resample;
+	struct file *eventfd = NULL;
+	int ret;
+
+	ret = get_request(&resample, sizeof(resample), 0, arg);
+	if (ret)
+		return ret;
+	if (resample.fd < -1)
+		return -EINVAL;
+	if (resample.fd >= 0) {
+		eventfd = eventfd_fget(resample.fd);
+		if (IS_ERR(eventfd))
+			return PTR_ERR(eventfd);
+	}
+	mutex_lock(&line->mutex);
+	ret = line->alive ? ptirq_line_set_resample(line, resample.device, eventfd) : -ENODEV;
+	mutex_unlock(&line->mutex);
+	if (eventfd)
+		fput(eventfd);
+	return ret;
+}
+
+long ptirq_request(struct file *filep, unsigned int cmd, unsigned long arg)
+{
+	struct ptirq_file *file = filep->private_data;
+	void __user *request = (void __user *)arg;
+
+	if (cmd == PTIRQ_UIO_GET_INFO)
+		return line_get_info(file, request);
+	if (cmd == PTIRQ_UIO_SAMPLE)
+		return line_sample(file, request);
+	if (!file->holds)
+		return -EBADF;
+	switch (cmd) {
+	case PTIRQ_UIO_ACK:
+		return line_ack(file, request);
+	case PTIRQ_UIO_MASK:
+		return line_mask(file, request, true);
+	case PTIRQ_UIO_UNMASK:
+		return line_mask(file, request, false);
+	case PTIRQ_UIO_SET_TRIGGER:
+		return line_set_trigger(file, request);
+	case PTIRQ_UIO_SET_RESAMPLE:
+		return line_set_resample(file, request);
+	case PTIRQ_UIO_SET_NOTIFY:
+		return line_set_notify(file, request);
+	default:
+		return -ENOTTY;
+	}
+}
+
