@@ -52,12 +52,20 @@ struct source_events {
 	void (*gone)(void *user, const char *problem);
 	void (*unit_up)(void *user, uint8_t unit);
 	void (*unit_gone)(void *user, uint8_t unit, const char *problem);
+	/*
+	 * A11: this eventfd, given to notify() or promote(), held up the write to it (T1): whoever holds
+	 * it means harm. The source has let it go. Only of sources that write in this process.
+	 */
+	void (*held_up)(void *user, int fd);
 };
 
 struct source_level {
 	int8_t asserted; /* 1, 0, -1: unknown */
 	uint16_t status; /* devices that assert ... */
 	uint16_t known;  /* ... of those that could be read */
+	/* Of a unit that is direct (A11), else not looked at: */
+	int8_t masked;       /* 1: it fired, and its holder has not unmasked it; 0, -1: unknown */
+	uint64_t generation; /* another number after each interrupt */
 };
 
 struct source_grant {
@@ -119,21 +127,28 @@ struct source_ops {
 
 	/*
 	 * A11, notify: wake these eventfds (the takers' own) at each interrupt of the unit, besides
-	 * fired(). Replaces the set; n 0: nobody. The source duplicates what it keeps. 0 or -errno.
+	 * fired(). Replaces the set; n 0: nobody. They are borrowed: each stays open until it is in the
+	 * set no more. fired() is told in the turn of the loop that could see a taker's answer, or before:
+	 * whatever wakes the broker is signalled before the takers are. 0, or -errno: nothing has
+	 * changed.
 	 */
 	int (*notify)(struct source *source, uint8_t unit, const int *fds, size_t n);
 
 	/*
 	 * A11, direct: from now on the unit's interrupts signal @wake instead of fired(), and a signal
 	 * on @resample (which the source then reads) unmasks it as unmask() does. The unit is idle. If it
-	 * fired while the trigger was being swapped, @wake has been signalled. 0 or -errno (nothing has
-	 * changed).
+	 * fired while the trigger was being swapped, @wake has been signalled. Both are borrowed, like
+	 * notify()'s; nobody else reads @resample meanwhile. Only for a unit that sample() can tell of,
+	 * masked and generation included. 0 or -errno (nothing has changed).
 	 */
 	int (*promote)(struct source *source, uint8_t unit, int wake, int resample);
 
 	/*
 	 * Back: on return neither eventfd has to do with the unit, it is masked, and it says fired()
 	 * again from the next unmask on. 0 or -errno (still direct).
+	 *
+	 * A unit that is gone (gone(), unit_gone()) is neither on the direct path nor has it takers when
+	 * it is back.
 	 */
 	int (*demote)(struct source *source, uint8_t unit);
 
