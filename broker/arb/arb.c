@@ -197,6 +197,13 @@ uint32_t arb_unit_round(const struct arb *arb, uint8_t unit)
 	return arb->units[unit].round;
 }
 
+uint32_t arb_unit_due(const struct arb *arb, uint8_t unit)
+{
+	const struct arb_unit *u = &arb->units[unit];
+
+	return u->open ? u->round : next_round(u->round);
+}
+
 uint64_t arb_unit_owing(const struct arb *arb, uint8_t unit)
 {
 	return arb->units[unit].owes;

@@ -313,6 +313,8 @@ bool arb_check(const struct arb *arb, enum arb_invariant *ret_broken);
 
 enum arb_state arb_unit_state(const struct arb *arb, uint8_t unit);
 uint32_t arb_unit_round(const struct arb *arb, uint8_t unit);
+/* A11: what a verdict is about that a taker gives before it knows the round: the open one, or the next. */
+uint32_t arb_unit_due(const struct arb *arb, uint8_t unit);
 /* Subscribers that owe a verdict to this unit, one bit each. */
 uint64_t arb_unit_owing(const struct arb *arb, uint8_t unit);
 /* Subscribers in debt to this unit, one bit each. */

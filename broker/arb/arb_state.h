@@ -88,6 +88,7 @@ struct arb {
 	uint64_t present;
 	uint64_t unbound; /* bound to no device: members of every unit */
 	uint64_t guests;  /* ARB_SUB_RESAMPLE */
+	uint64_t takers;  /* ARB_SUB_NOTIFY */
 	uint64_t parked;
 	uint64_t quarantined;
 	uint64_t

@@ -55,6 +55,8 @@ void arb_join(struct arb *arb, const struct arb_event *ev, struct arb_actions *o
 	arb->present |= bit;
 	if (ev->flags & ARB_SUB_RESAMPLE)
 		arb->guests |= bit;
+	if (ev->flags & ARB_SUB_NOTIFY)
+		arb->takers |= bit;
 	if (ev->device == ARB_NO_DEVICE)
 		arb->unbound |= bit;
 	else
@@ -131,6 +133,7 @@ void arb_leave(struct arb *arb, const struct arb_event *ev, struct arb_actions *
 	arb->present &= ~bit;
 	arb->unbound &= ~bit;
 	arb->guests &= ~bit;
+	arb->takers &= ~bit;
 	arb->parked &= ~bit;
 	if (device != ARB_NO_DEVICE)
 		arb->bound[device] &= ~bit;

@@ -83,8 +83,8 @@ void arb_fired(struct arb *arb, const struct arb_event *ev, struct arb_actions *
 	arb_charge(arb, u, out);
 	arb_open(arb, u, ev->attribution, back_to_back);
 	arb_enter(u, ARB_ROUND);
-	/* A11: its takers may have served it already. */
-	arb_begin(arb, u, unit_has(arb, u, ARB_UNIT_NOTIFY), out);
+	/* A11: its takers, if there are any, may have served it already. */
+	arb_begin(arb, u, unit_has(arb, u, ARB_UNIT_NOTIFY) && (u->members & arb->takers), out);
 }
 
 /* ---- whom to ask ---------------------------------------------------------------------------------- */

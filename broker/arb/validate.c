@@ -126,7 +126,9 @@ int arb_classify(const struct arb *arb, const struct arb_event *ev, enum arb_cla
 	/* A11: woken by the source: round last+1 before we heard of it, or this one before we asked. */
 	if ((arb->config.unit_flags[ev->unit] & ARB_UNIT_NOTIFY) &&
 	    (arb->subs[ev->sub].flags & ARB_SUB_NOTIFY)) {
-		bool opens = u->state == ARB_IDLE && ev->round == next_round(u->round) &&
+		/* One that had nothing to serve has no interrupt to tell of. */
+		bool opens = u->state == ARB_IDLE && ev->verdict != ARB_NOT_MINE &&
+			     ev->round == next_round(u->round) &&
 			     ((arb_eligible(arb, u) | u->debt) & bit);
 		bool joins = u->open && ev->round == u->round && !(u->asked & bit) &&
 			     ((u->candidates | u->debt) & bit);

@@ -309,8 +309,16 @@ Test(rules, wrap)
 	start("config policy=chain", "unit 0 sample", "device 0 unit=0", 2);
 	s.arb.units[0].round = UINT32_MAX - 1;
 	s.arb.token = UINT32_MAX - 2;
-	for (unsigned int i = 0; i < 4; i++)
+	for (unsigned int i = 0; i < 4; i++) {
+		cr_assert_eq(arb_unit_due(&s.arb, 0), i == 0 ? UINT32_MAX : i);
 		round_of("FIRED unit=0 back_to_back=1", i % 2, &who);
-	cr_assert_eq(arb_unit_round(&s.arb, 0), 3u);
-	cr_assert_lt(s.arb.token, 5u);
+	}
+	cr_assert_eq(event("FIRED unit=0"), 0);
+	cr_assert_eq(arb_unit_due(&s.arb, 0), 4u);
+	cr_assert_eq(event("VERDICT unit=0 sub=%u round=4 verdict=HANDLED",
+			   (unsigned int)__builtin_ctzll(arb_unit_owing(&s.arb, 0))),
+		     0);
+	cr_assert_eq(event("LEVEL unit=0 token=@ level=deasserted"), 0);
+	cr_assert_eq(arb_unit_round(&s.arb, 0), 4u);
+	cr_assert_lt(s.arb.token, 6u);
 }
