@@ -6,98 +6,133 @@
 #include "broker/edge_poll.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "broker/fd_watch.h"
 #include "broker/watchdog.h"
 
 static enum { UNTESTED, EDGE, LEVEL } mode;
 
+struct edge_watch {
+	uv_poll_t poll;
+	uv_check_t check; /* active until the watch is edge-triggered */
+	struct edge_poll *edge;
+	uint8_t open;
+	void (*closed)(void *user); /* NULL, or whom to tell at the end */
+	void *user;
+};
+
 /*
- * libuv has added the fd in the poll phase that has just passed, or, if the watch was started from a
- * callback of that phase, will do so in the next one: then there is nothing to modify yet. The change
- * itself tells what was written before once more.
+ * libuv has told epoll of the watch in the poll phase that has just passed, or, if the watch was started
+ * from a callback of that phase, will do so in the next one: then what is modified now would be
+ * overwritten. The change itself tells what was written before once more.
  */
 static void on_check(uv_check_t *check)
 {
-	struct edge_poll *poll = check->data;
+	struct edge_watch *watch = check->data;
+	struct edge_poll *poll = watch->edge;
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = poll->fd};
 
-	if (epoll_ctl(uv_backend_fd(check->loop), EPOLL_CTL_MOD, poll->fd, &event) < 0) {
-		if (errno == ENOENT)
-			return;
+	if (!watch->poll.io_watcher.events)
+		return;
+	if (epoll_ctl(uv_backend_fd(check->loop), EPOLL_CTL_MOD, poll->fd, &event) < 0)
 		poll->edge = false;
-	}
 	uv_check_stop(check);
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events);
 
-static int watch(struct edge_poll *poll)
+static int begin(struct edge_poll *poll)
 {
-	int error = uv_poll_start(&poll->poll, UV_READABLE, on_poll);
+	int error = fd_watch(&poll->watch->poll, UV_READABLE, on_poll);
 
 	if (!error && poll->edge)
-		error = uv_check_start(&poll->check, on_check);
+		error = uv_check_start(&poll->watch->check, on_check);
 	return error;
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
-	struct edge_poll *poll = handle->data;
-
+	struct edge_watch *watch = handle->data;
+	struct edge_poll *poll = watch->edge;
 	bool abused = status < 0;
 
 	(void)events;
 	/* T1: whoever else holds the fd may have made a read of it block. */
 	if ((status < 0 || !poll->edge) && watchdog_drain(poll->fd) == -EINTR)
 		abused = true;
-	/* EPOLLERR of an eventfd is a counter at its maximum, and libuv then ends the watch. */
+	/* EPOLLERR of an eventfd is a counter at its maximum, and libuv then ends the watch. If it cannot
+	 * be had again: who is abused lets go of it. */
 	if (status < 0)
-		watch(poll);
+		begin(poll);
 	poll->ready(poll->user, abused);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct edge_watch *watch = handle->data;
+
+	if (--watch->open)
+		return;
+	if (watch->closed)
+		watch->closed(watch->user);
+	free(watch);
+}
+
+static void end(struct edge_watch *watch)
+{
+	uv_close((uv_handle_t *)&watch->poll, on_closed);
+	uv_close((uv_handle_t *)&watch->check, on_closed);
 }
 
 int edge_poll_start(struct edge_poll *poll, uv_loop_t *loop, int fd,
 		    void (*ready)(void *user, bool abused), void *user)
 {
+	struct edge_watch *watch;
 	int error;
 
-	*poll = (struct edge_poll){.fd = fd, .ready = ready, .user = user};
+	*poll = (struct edge_poll){.fd = -1, .ready = ready, .user = user};
 	poll->edge = edge_poll_self_test();
-	error = uv_poll_init(loop, &poll->poll, fd);
+	watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return -ENOMEM;
+	error = uv_poll_init(loop, &watch->poll, fd);
 	if (error) {
-		poll->fd = -1;
+		free(watch);
 		return error;
 	}
-	uv_check_init(loop, &poll->check);
-	poll->poll.data = poll->check.data = poll;
-	poll->handles = 2;
-	/* Neither can fail on handles that are neither active nor closing. */
-	watch(poll);
-	return 0;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	struct edge_poll *poll = handle->data;
-
-	if (--poll->handles == 0 && poll->closed)
-		poll->closed(poll->user);
+	uv_check_init(loop, &watch->check);
+	watch->poll.data = watch->check.data = watch;
+	watch->edge = poll;
+	watch->open = 2;
+	poll->watch = watch;
+	poll->fd = fd;
+	error = begin(poll);
+	if (error) {
+		poll->fd = -1;
+		poll->watch = NULL;
+		end(watch);
+	}
+	return error;
 }
 
 void edge_poll_stop(struct edge_poll *poll, void (*closed)(void *user))
 {
-	poll->closed = closed;
-	if (poll->fd < 0 || !poll->handles) {
+	struct edge_watch *watch = poll->watch;
+
+	if (!watch) {
 		if (closed)
 			closed(poll->user);
 		return;
 	}
 	poll->fd = -1;
-	uv_close((uv_handle_t *)&poll->poll, on_closed);
-	uv_close((uv_handle_t *)&poll->check, on_closed);
+	poll->watch = NULL;
+	watch->closed = closed;
+	watch->user = poll->user;
+	end(watch);
 }
 
 /* ---- the self-test ----------------------------------------------------------------------------- */

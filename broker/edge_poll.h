@@ -16,14 +16,13 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct edge_watch;
+
 struct edge_poll {
-	uv_poll_t poll;
-	uv_check_t check; /* active until the watch is edge-triggered */
-	int fd;           /* -1: not watched */
+	struct edge_watch *watch; /* libuv's handles: it gives them back in its own time */
+	int fd;                   /* -1: not watched */
 	bool edge;
-	uint8_t handles; /* not closed yet */
 	void (*ready)(void *user, bool abused);
-	void (*closed)(void *user);
 	void *user;
 };
 
@@ -37,8 +36,8 @@ int edge_poll_start(struct edge_poll *poll, uv_loop_t *loop, int fd,
 		    void (*ready)(void *user, bool abused), void *user);
 
 /*
- * No callback but @closed (which may be NULL) after this. The fd may be closed at once; the memory of
- * @poll is libuv's until @closed. On a poll that was never started, or has been stopped, @closed is
+ * No callback but @closed (which may be NULL) after this. The fd may be closed, and @poll freed, at once;
+ * libuv has let go of both at @closed. On a poll that was never started, or has been stopped, @closed is
  * called from within.
  */
 void edge_poll_stop(struct edge_poll *poll, void (*closed)(void *user));

@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "broker/fd_watch.h"
 #include "broker/log.h"
 #include "broker/opener_child.h"
 #include "broker/systemd.h"
@@ -230,7 +231,7 @@ int opener_attach(struct opener *opener, struct uv_loop_s *loop)
 	uv_idle_init(loop, &opener->idle);
 	opener->poll.data = opener->idle.data = opener;
 	opener->handles = 2;
-	return uv_poll_start(&opener->poll, UV_READABLE, on_readable);
+	return fd_watch(&opener->poll, UV_READABLE, on_readable);
 }
 
 void opener_ask(struct opener *opener, const struct opener_request *request,

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/fd_watch.h"
 #include "broker/log.h"
 #include "broker/session/session.h"
 
@@ -29,14 +30,18 @@ struct listener {
 };
 
 static void on_connection(uv_poll_t *handle, int status, int events);
+static void on_pause_end(uv_timer_t *timer);
 
 static void resume(struct listener *listener)
 {
 	if (!listener->paused || quota_full(&listener->sessions->quota))
 		return;
+	if (fd_watch(&listener->poll, UV_READABLE, on_connection) < 0) {
+		uv_timer_start(&listener->timer, on_pause_end, PAUSE_MS, 0);
+		return;
+	}
 	listener->paused = false;
 	uv_timer_stop(&listener->timer);
-	uv_poll_start(&listener->poll, UV_READABLE, on_connection);
 }
 
 static void on_pause_end(uv_timer_t *timer)
@@ -104,7 +109,8 @@ int listener_start(struct sessions *sessions, int fd, struct listener **ret)
 	uv_timer_init(sessions->loop, &listener->timer);
 	listener->handles = 2;
 	listener->poll.data = listener->timer.data = listener;
-	uv_poll_start(&listener->poll, UV_READABLE, on_connection);
+	listener->paused = true;
+	resume(listener);
 	sessions->room = on_room;
 	sessions->room_user = listener;
 	*ret = listener;

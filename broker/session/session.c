@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "broker/fd_watch.h"
 #include "broker/log.h"
 #include "broker/session/internal.h"
 #include "proto/channel.h"
@@ -28,15 +29,17 @@
 
 /* ---- output -------------------------------------------------------------------------------------- */
 
+static const char no_watch[] = "evicted: the broker cannot watch one more descriptor";
+
 static void on_socket(uv_poll_t *handle, int status, int events);
 
 static void watch_socket(struct session *session, bool writable)
 {
+	int events = (session->paused ? UV_DISCONNECT : UV_READABLE) | (writable ? UV_WRITABLE : 0);
+
 	session->writable = writable;
-	uv_poll_start(&session->socket_poll,
-		      (session->paused ? UV_DISCONNECT : UV_READABLE) |
-			      (writable ? UV_WRITABLE : 0),
-		      on_socket);
+	if (fd_watch(&session->socket_poll, events, on_socket) < 0)
+		session_end(session, WIRE_LIMIT, no_watch);
 }
 
 static void on_retry(uv_timer_t *timer);
@@ -343,6 +346,7 @@ int session_new(struct sessions *sessions, int sock)
 {
 	int sndbuf = LIMIT_OUTPUT / 2; /* the kernel doubles it */
 	struct session *session;
+	bool watched = true;
 	struct peer peer;
 	int r;
 
@@ -380,7 +384,7 @@ int session_new(struct sessions *sessions, int sock)
 	if (session->pidfd >= 0 &&
 	    uv_poll_init(sessions->loop, &session->pid_poll, session->pidfd) == 0) {
 		session->handles++;
-		uv_poll_start(&session->pid_poll, UV_READABLE, on_peer_exit);
+		watched = fd_watch(&session->pid_poll, UV_READABLE, on_peer_exit) == 0;
 	} else if (session->pidfd >= 0) {
 		close(session->pidfd);
 		session->pidfd = -1;
@@ -389,6 +393,8 @@ int session_new(struct sessions *sessions, int sock)
 	if (session->next)
 		session->next->prev = session;
 	sessions->head = session;
+	if (!watched)
+		session_end(session, WIRE_LIMIT, no_watch);
 	watch_socket(session, false);
 	uv_timer_start(&session->timer, on_hello_timeout, SESSION_HELLO_MS, 0);
 	return 0;

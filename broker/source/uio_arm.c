@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/fd_watch.h"
 #include "broker/log.h"
 #include "broker/source/uevent.h"
 #include "broker/source/uio_device.h"
@@ -202,6 +203,13 @@ static void arm(struct uio_device *device)
 		error = uv_poll_init(loop, &watch->poll, device->fd);
 	if (error) {
 		free(watch);
+	} else {
+		watch->device = device;
+		watch->poll.data = watch;
+		device->watch = watch;
+		error = fd_watch(&watch->poll, UV_READABLE, on_node);
+	}
+	if (error) {
 		device->state = UIO_ARMING;
 		if (error == -ENOSYS)
 			snprintf(problem, sizeof(problem),
@@ -218,10 +226,6 @@ static void arm(struct uio_device *device)
 		failed(device, problem);
 		return;
 	}
-	watch->device = device;
-	watch->poll.data = watch;
-	device->watch = watch;
-	uv_poll_start(&watch->poll, UV_READABLE, on_node);
 	device->problem[0] = 0;
 	device->news = true;
 	attempt_ended(device->uio);
@@ -345,18 +349,18 @@ static void on_uevents(void *user, const struct opener_reply *reply, int fd)
 	const char *name = uio->config->name;
 	int error = reply->error;
 
-	if (error || (error = uv_poll_init(uio->idle.loop, &uio->uevents, fd))) {
+	if (!error && !(error = uv_poll_init(uio->idle.loop, &uio->uevents, fd))) {
+		uio->uevents_fd = fd;
+		uio->handles++;
+		uio->uevents.data = uio;
+		error = fd_watch(&uio->uevents, UV_READABLE, on_uevent);
+	} else if (fd >= 0) {
+		close(fd);
+	}
+	if (error)
 		log_warn(&(struct log_about){.line = name},
 			 "line %s: %s; after plugging a device in, reload", name,
 			 reply->text[0] ? reply->text : strerror(-error));
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	uio->uevents_fd = fd;
-	uio->handles++;
-	uio->uevents.data = uio;
-	uv_poll_start(&uio->uevents, UV_READABLE, on_uevent);
 }
 
 /* ---- life -------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -130,4 +131,18 @@ EXPORT int fcntl(int fd, int command, ...)
 	arg = va_arg(args, void *);
 	va_end(args);
 	return fails(EMFILE) ? -1 : real(fd, command, arg);
+}
+
+/* As the kernel does it: what is watched already is found before anything is allocated. */
+EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+	int r;
+
+	REAL(epoll_ctl);
+	r = real(epoll, operation, fd, event);
+	if (r < 0 || operation != EPOLL_CTL_ADD || !fails(ENOSPC))
+		return r;
+	real(epoll, EPOLL_CTL_DEL, fd, event);
+	errno = ENOSPC;
+	return -1;
 }
