@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+#
+# The kernel helper beside a driver of the kernel's own: a network card on the same line carries
+# traffic throughout, while one, two and three devices are served and while the one who serves them
+# is killed at random moments. Everything raised is served, and the card neither loses a frame nor
+# waits for one. VMTEST_COUNT interrupts in all.
+
+load ptirq_uio
+load e1000
+await 5 test -d "$pci/$CARD/net" -a -d "$pci/$PEER/net"
+card=$(ls "$pci/$CARD/net")
+peer=$(ls "$pci/$PEER/net")
+carrier() { [ "$(cat "/sys/class/net/$1/carrier" 2>/dev/null)" = 1 ]; }
+frames() { cat "/sys/class/net/$card/statistics/rx_packets"; }
+
+for interface in $card $peer; do
+    echo 1 >"/proc/sys/net/ipv6/conf/$interface/disable_ipv6" 2>/dev/null || true
+    ip link set "$interface" up
+done
+await 20 carrier "$card"
+await 20 carrier "$peer"
+neighbour "$card" "$peer" >/tmp/neighbour &
+neighbour=$!
+
+# each ADDRESS...: its resource0 as an option of the raiser.
+each() { for address; do printf ' --device %s' "$pci/$address/resource0"; done; }
+ready() { grep -q ready /tmp/counts; }
+
+# drive ADDRESS...: in the background; sets $driver.
+drive() {
+    helper_driver "$line" --log /tmp/served "$@" >/tmp/counts &
+    driver=$!
+}
+
+# serve NAME ADDRESS...: a quarter of all on these devices, beside the card.
+serve() {
+    name=$1
+    shift
+    for address; do bind "$address" ptirq_uio; done
+    line=$(line_of "$1")
+    actions=$(grep ptirq-line /proc/interrupts | tr -s ' ')
+    check neighbour.$name-shared "$actions" [ "${actions%$card*}" != "$actions" ]
+    drive "$@"
+    await 10 ready
+    before=$(frames)
+    # shellcheck disable=SC2046 # options are words
+    raiser $(each "$@") --count $((VMTEST_COUNT / 4)) --burst 6 --gap 1000 --seed $# \
+        --log /tmp/raised || true
+    frames=$(($(frames) - before))
+    kill $driver && wait $driver
+    compared neighbour.$name /tmp/raised /tmp/served
+    check neighbour.$name-traffic "$frames frames meanwhile" [ $frames -gt 50 ]
+    rm /tmp/served
+    for address; do unbind "$address"; done
+}
+serve one "$EDU0"
+serve two "$EDU0" "$EDU1"
+serve three "$EDU0" "$EDU1" "$EDU2"
+
+devices="$EDU0 $EDU1 $EDU2"
+for address in $devices; do bind "$address" ptirq_uio; done
+line=$(line_of "$EDU0")
+before=$(frames)
+# shellcheck disable=SC2046
+raiser $(each $devices) --count $((VMTEST_COUNT / 4)) --burst 6 --gap 4000 --seed 4 --timeout 30 \
+    --log /tmp/raised &
+raiser=$!
+kills=0
+while kill -0 $raiser 2>/dev/null; do
+    drive $devices
+    usleep $((RANDOM * 10))
+    kill -9 $driver
+    wait $driver || true
+    kills=$((kills + 1))
+    # Nobody holds the line for a while.
+    usleep $((RANDOM * 2))
+done
+wait $raiser
+frames=$(($(frames) - before))
+compared neighbour.killed --repeats /tmp/raised /tmp/served
+check neighbour.killed-traffic "$frames frames while the holder was killed $kills times" \
+    [ $frames -gt 50 ]
+
+kill $neighbour
+status=0
+wait $neighbour || status=$?
+traffic=$(cat /tmp/neighbour)
+check neighbour.traffic "$traffic" [ $status -eq 0 ]
+behind=${traffic##*behind=}
+check neighbour.prompt "$behind frames behind at worst, at one a millisecond" [ "$behind" -le 100 ]
+rmmod e1000
