@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The software line: soft devices whose registers are shared memory, and a wire of true level
- * semantics. Owns the register pages, the pins and the masks of one line. Must not trust what is in a
+ * semantics. Owns the register pages, the pins and the masks of one line; whom an interrupt wakes
+ * past the executor is sim_path.c's. Must not trust what is in a
  * page (clients write it: status is loaded once where it is needed, and the mask is kept here), and
  * must not call the executor from within an operation: what an operation finds is told from idle.
  *
@@ -15,54 +16,9 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <uv.h>
 
-#include "broker/config.h"
-#include "broker/edge_poll.h"
-#include "broker/source/source.h"
+#include "broker/source/sim_line.h"
 #include "broker/watchdog.h"
-#include "proto/softdev.h"
-
-#define BIT(n) ((uint16_t)(1u << (n)))
-
-struct sim;
-
-struct pin {
-	struct edge_poll poll;
-	struct sim *sim;
-	int fd;       /* written by who plays the device */
-	int unmasked; /* written here at each unmask */
-	uint8_t device;
-};
-
-struct soft_device {
-	struct softdev_regs *regs; /* NULL: nobody has been granted them, status is below */
-	struct pin *pin;           /* NULL: nobody plays it */
-	int memfd;
-	uint32_t status;
-};
-
-struct sim {
-	struct source source;
-	const struct line_config *config;
-	uv_loop_t *loop;
-	uv_idle_t idle;
-	uint16_t masked;       /* units */
-	uint16_t quiet;        /* devices */
-	uint16_t latched;      /* devices of an edge line that fired and have not been told */
-	uint16_t attributable; /* devices whose status tells who asserts */
-	uint16_t look;         /* units to look at from idle ... */
-	uint16_t refired;      /* ... of these, those whose wire was up at the unmask */
-	uint8_t n_units;
-	uint8_t handles; /* not closed yet */
-	bool closing;
-	struct soft_device device[];
-};
-
-static struct sim *sim_of(struct source *source)
-{
-	return (struct sim *)source;
-}
 
 static bool edge(const struct sim *sim)
 {
@@ -121,6 +77,8 @@ static void look(struct sim *sim, uint8_t unit, bool back_to_back)
 		sim->masked |= BIT(unit);
 		show_masks(sim, devices_of(sim, unit));
 	}
+	if (sim_path_fire(sim, unit))
+		return;
 	sim->source.events->fired(sim->source.user, unit, devices & sim->attributable,
 				  back_to_back);
 }
@@ -182,6 +140,10 @@ static int sim_describe(struct source *source, struct source_topology *ret,
 		ret->device[d].has_status = sim->attributable & BIT(d);
 		if (ret->device[d].has_status && !edge(sim))
 			ret->can_sample[unit_of(sim, d)] = true;
+	}
+	for (uint8_t u = 0; u < sim->n_units && !edge(sim); u++) {
+		ret->can_notify[u] = true;
+		ret->can_direct[u] = ret->can_sample[u];
 	}
 	return 0;
 }
@@ -256,6 +218,8 @@ static struct source_level sim_sample(struct source *source, uint8_t unit)
 	level.known = devices & (sim->attributable | sim->quiet);
 	level.status = asserting(sim, unit) & sim->attributable;
 	level.asserted = level.status ? 1 : level.known == devices ? 0 : -1;
+	level.masked = !!(sim->masked & BIT(unit));
+	level.generation = sim->unit[unit].fires;
 	return level;
 }
 
@@ -375,7 +339,7 @@ static void sim_grant(struct source *source, uint8_t device, enum source_grant_k
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-static void put_handle(struct sim *sim)
+void sim_put_handle(struct sim *sim)
 {
 	if (--sim->handles == 0)
 		free(sim);
@@ -383,7 +347,7 @@ static void put_handle(struct sim *sim)
 
 static void on_idle_closed(uv_handle_t *handle)
 {
-	put_handle(handle->data);
+	sim_put_handle(handle->data);
 }
 
 static void on_pin_closed(void *user)
@@ -392,7 +356,7 @@ static void on_pin_closed(void *user)
 	struct sim *sim = pin->sim;
 
 	free(pin);
-	put_handle(sim);
+	sim_put_handle(sim);
 }
 
 static void sim_free(struct source *source)
@@ -404,6 +368,7 @@ static void sim_free(struct source *source)
 	sim->closing = true;
 	sim->masked = UINT16_MAX;
 	show_masks(sim, UINT16_MAX);
+	sim_path_free(sim);
 	for (uint8_t d = 0; d < sim->config->n_devices; d++) {
 		struct soft_device *soft = &sim->device[d];
 		struct pin *pin = soft->pin;
@@ -434,6 +399,9 @@ static const struct source_ops sim_ops = {
 	.unquiet = sim_unquiet,
 	.sample = sim_sample,
 	.grant = sim_grant,
+	.notify = sim_notify,
+	.promote = sim_promote,
+	.demote = sim_demote,
 	.assert_bits = sim_assert_bits,
 	.free = sim_free,
 };

@@ -15,6 +15,7 @@
 #include "broker/config.h"
 #include "broker/edge_poll.h"
 #include "broker/source/source.h"
+#include "broker/watchdog.h"
 #include "proto/softdev.h"
 #include "tests/lib/fd_check.h"
 
@@ -41,7 +42,19 @@ static void on_up(void *user)
 	ups++;
 }
 
-static const struct source_events events = {.fired = on_fired, .up = on_up};
+static int held_up = -1;
+
+static void on_held_up(void *user, int fd)
+{
+	cr_assert_eq(user, &loop);
+	held_up = fd;
+}
+
+static const struct source_events events = {
+	.fired = on_fired,
+	.up = on_up,
+	.held_up = on_held_up,
+};
 
 static void begin(void)
 {
@@ -236,6 +249,162 @@ Test(source_sim, an_edge_is_told_once)
 	set(0, true);
 	cr_assert_eq(fired[0], 2, "an edge masks nothing");
 	cr_assert_eq(attribution, 1);
+}
+
+/* ---- A11 ---------------------------------------------------------------------------------------- */
+
+static int eventfd_new(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	cr_assert_geq(fd, 0);
+	return fd;
+}
+
+/* How often it has been written since. */
+static unsigned int written(int fd)
+{
+	eventfd_t count = 0;
+
+	return eventfd_read(fd, &count) < 0 ? 0 : (unsigned int)count;
+}
+
+Test(source_sim, which_paths)
+{
+	make("ms", CONFIG_LEVEL);
+	cr_assert(topology.can_notify[0] && topology.can_direct[0]);
+	source->ops->free(source);
+	ups = 0;
+	make("n", CONFIG_LEVEL);
+	cr_assert(topology.can_notify[0] && !topology.can_direct[0], "it could not be supervised");
+	source->ops->free(source);
+	ups = 0;
+	make("m", CONFIG_EDGE);
+	cr_assert(!topology.can_notify[0] && !topology.can_direct[0]);
+}
+
+Test(source_sim, takers_are_woken_besides)
+{
+	int taker[2] = {eventfd_new(), eventfd_new()};
+
+	make("mm", CONFIG_LEVEL);
+	unmask(0);
+	unmask(1);
+	cr_assert_eq(source->ops->notify(source, 0, taker, 2), 0);
+	set(1, true);
+	cr_assert(!written(taker[0]) && !written(taker[1]), "another unit's");
+	set(0, true);
+	cr_assert_eq(fired[0], 1);
+	cr_assert(written(taker[0]) == 1 && written(taker[1]) == 1);
+	turn();
+	cr_assert_eq(written(taker[0]), 0, "once an interrupt");
+	cr_assert_eq(source->ops->notify(source, 0, taker + 1, 1), 0);
+	unmask(0);
+	cr_assert(!written(taker[0]) && written(taker[1]) == 1, "the set is replaced");
+	cr_assert_eq(source->ops->notify(source, 0, NULL, 0), 0);
+	unmask(0);
+	cr_assert(!written(taker[1]) && fired[0] == 3);
+	close(taker[0]);
+	close(taker[1]);
+}
+
+static void direct(bool edge)
+{
+	int wake = eventfd_new(), resample = eventfd_new();
+	struct source_level level;
+	uint64_t generation;
+
+	edge_poll_assume(edge);
+	make("m", CONFIG_LEVEL);
+	unmask(0);
+	in_operation = true;
+	cr_assert_eq(source->ops->promote(source, 0, wake, resample), 0);
+	in_operation = false;
+	turn();
+	generation = source->ops->sample(source, 0).generation;
+	for (unsigned int i = 1; i <= 3; i++) {
+		set(0, true);
+		cr_assert(written(wake) == 1 && !fired[0]);
+		level = source->ops->sample(source, 0);
+		cr_assert(level.masked == 1 && level.asserted == 1);
+		cr_assert_eq(level.generation, generation + i);
+		set(0, false);
+		eventfd_write(resample, 1);
+		turn();
+		cr_assert_eq(source->ops->sample(source, 0).masked, 0);
+	}
+	eventfd_write(resample, 1);
+	turn();
+	cr_assert_eq(written(wake), 0, "nothing was masked");
+
+	/* Not served: the unmask looks, as for anybody. */
+	set(0, true);
+	cr_assert_eq(written(wake), 1);
+	eventfd_write(resample, 1);
+	turn();
+	turn();
+	cr_assert_eq(written(wake), 1);
+
+	/* Back, and the old resample eventfd means nothing. */
+	in_operation = true;
+	cr_assert_eq(source->ops->demote(source, 0), 0);
+	in_operation = false;
+	eventfd_write(resample, 1);
+	turn();
+	cr_assert(source->ops->sample(source, 0).masked && !written(wake) && !fired[0]);
+	unmask(0);
+	cr_assert(fired[0] == 1 && !written(wake));
+	close(wake);
+	close(resample);
+}
+
+Test(source_sim, direct_past_the_executor)
+{
+	direct(true);
+}
+
+Test(source_sim, direct_past_the_executor_level_triggered)
+{
+	direct(false);
+}
+
+/* Fired, told from idle, and promoted in between: it goes to the new holder. */
+Test(source_sim, promoted_while_it_fires)
+{
+	int wake = eventfd_new(), resample = eventfd_new();
+
+	make("m", CONFIG_LEVEL);
+	set(0, true);
+	op(source->ops->unmask, 0);
+	cr_assert_eq(source->ops->promote(source, 0, wake, resample), 0);
+	turn();
+	cr_assert(written(wake) == 1 && !fired[0]);
+	source->ops->free(source);
+	source = NULL;
+	close(wake);
+	close(resample);
+}
+
+/* T1: an eventfd that blocks is let go, and its holder named. */
+Test(source_sim, a_taker_that_holds_up_the_write)
+{
+	int taker[2] = {eventfd_new(), eventfd_new()};
+
+	cr_assert_eq(watchdog_start(), 0);
+	make("m", CONFIG_LEVEL);
+	unmask(0);
+	cr_assert_eq(source->ops->notify(source, 0, taker, 2), 0);
+	eventfd_write(taker[0], UINT64_MAX - 1);
+	cr_assert_eq(fcntl(taker[0], F_SETFL, 0), 0);
+	set(0, true);
+	cr_assert_eq(held_up, taker[0]);
+	cr_assert(written(taker[1]) == 1 && fired[0] == 1, "the others do not suffer");
+	held_up = -1;
+	unmask(0);
+	cr_assert(held_up == -1 && written(taker[1]) == 1 && fired[0] == 2);
+	watchdog_stop();
+	close(taker[0]);
+	close(taker[1]);
 }
 
 /* ---- grants ------------------------------------------------------------------------------------ */
