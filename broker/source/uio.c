@@ -5,7 +5,7 @@
  * masks. Must not open anything (the opener does), and must not call the executor from within an
  * operation: what an operation finds out is told from idle.
  *
- * How devices come and go is uio_arm.c's.
+ * How devices come and go is plug.c's, what arming one means uio_arm.c's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,23 +20,23 @@
 
 /* ---- the physical mask ------------------------------------------------------------------------- */
 
-static int set_mask(struct uio_device *device, bool mask)
+int uio_set_mask(struct uio_device *device, bool mask)
 {
 	int32_t enable = !mask;
 
-	if (device->info.pci)
+	if (device->plug.info.pci)
 		return pci_intx_mask(&device->intx, mask);
 	return write(device->fd, &enable, sizeof(enable)) == sizeof(enable) ? 0 : -errno;
 }
 
 /* Masked by either of the two who may want it so. A missing device is as masked as can be. */
-int uio_apply_mask(struct uio_device *device)
+static int apply_mask(struct uio_device *device)
 {
 	bool mask = device->masked || device->quiet;
 	uint32_t count;
 	int error;
 
-	if (device->state != UIO_ARMED || mask == device->held)
+	if (device->plug.state != PLUG_ARMED || mask == device->held)
 		return 0;
 	/*
 	 * An event from while it was held: it was counted when a neighbour on the wire fired and
@@ -44,7 +44,7 @@ int uio_apply_mask(struct uio_device *device)
 	 */
 	if (!mask && read(device->fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return -errno;
-	error = set_mask(device, mask);
+	error = uio_set_mask(device, mask);
 	if (!error)
 		device->held = mask;
 	return error;
@@ -57,7 +57,7 @@ static bool soon(const struct uio_device *device)
 
 void uio_fire(struct uio_device *device)
 {
-	struct uio *uio = device->uio;
+	struct source *source = device->plug.plug->source;
 	bool again = device->level > 0 || (device->level < 0 && soon(device));
 
 	/* Held already: not its interrupt, whatever the counter says. */
@@ -65,8 +65,8 @@ void uio_fire(struct uio_device *device)
 		return;
 	device->held = device->masked = true; /* by its driver, in the kernel */
 	device->level = -1;
-	uio->source.events->fired(uio->source.user, device->index, (uint16_t)(1u << device->index),
-				  again);
+	source->events->fired(source->user, device->plug.index,
+			      (uint16_t)(1u << device->plug.index), again);
 }
 
 /* ---- operations -------------------------------------------------------------------------------- */
@@ -90,10 +90,10 @@ static int uio_describe(struct source *source, struct source_topology *ret,
 	const struct uio *uio = uio_of(source);
 
 	(void)problem;
-	*ret = (struct source_topology){.n_units = uio->config->n_devices,
-					.n_devices = uio->config->n_devices};
-	for (uint8_t d = 0; d < uio->config->n_devices; d++) {
-		const struct device_config *config = &uio->config->device[d];
+	*ret = (struct source_topology){.n_units = uio->plug.config->n_devices,
+					.n_devices = uio->plug.config->n_devices};
+	for (uint8_t d = 0; d < uio->plug.config->n_devices; d++) {
+		const struct device_config *config = &uio->plug.config->device[d];
 		const char *slash = strrchr(config->address, '/');
 
 		memcpy(ret->device[d].name, config->name, sizeof(config->name));
@@ -108,34 +108,19 @@ static int uio_describe(struct source *source, struct source_topology *ret,
 	return 0;
 }
 
-/* A sentence for each; where they do not fit, the names of the rest. */
-void uio_problem(const struct source *source, char ret[LIMIT_TEXT])
+static void uio_start(struct source *source)
 {
-	const struct uio *uio = (const struct uio *)source;
-	const size_t for_names = LIMIT_TEXT / 4;
-	size_t length = 0;
-	bool full = false;
+	plug_start(&uio_of(source)->plug);
+}
 
-	*ret = 0;
-	for (uint8_t d = 0; d < uio->config->n_devices; d++) {
-		const struct uio_device *device = &uio->device[d];
-		const char *between = length ? "; " : "";
-		const char *text = device->problem;
+static void uio_problem(const struct source *source, char ret[LIMIT_TEXT])
+{
+	plug_problem(&((const struct uio *)source)->plug, ret);
+}
 
-		if (device->state == UIO_ARMED || !*text)
-			continue;
-		if (full)
-			between = ", ";
-		else if (length && length + strlen(text) >= LIMIT_TEXT - for_names) {
-			between = "; absent too: ";
-			full = true;
-		}
-		if (full)
-			text = device->config->name;
-		if (length < LIMIT_TEXT)
-			length += (size_t)snprintf(ret + length, LIMIT_TEXT - length, "%s%s",
-						   between, text);
-	}
+static void uio_rescan(struct source *source)
+{
+	plug_rescan(&uio_of(source)->plug);
 }
 
 static int uio_mask(struct source *source, uint8_t unit)
@@ -143,7 +128,7 @@ static int uio_mask(struct source *source, uint8_t unit)
 	struct uio_device *device = &uio_of(source)->device[unit];
 
 	device->masked = true;
-	return uio_apply_mask(device);
+	return apply_mask(device);
 }
 
 /* If the level is up the device interrupts at once, and its driver masks it again. */
@@ -153,7 +138,7 @@ static int uio_unmask(struct source *source, uint8_t unit)
 
 	device->masked = false;
 	device->unmasked_at = uv_hrtime();
-	return uio_apply_mask(device);
+	return apply_mask(device);
 }
 
 static int uio_quiet(struct source *source, uint8_t index)
@@ -161,7 +146,7 @@ static int uio_quiet(struct source *source, uint8_t index)
 	struct uio_device *device = &uio_of(source)->device[index];
 
 	device->quiet = true;
-	return uio_apply_mask(device);
+	return apply_mask(device);
 }
 
 static int uio_unquiet(struct source *source, uint8_t index)
@@ -169,7 +154,7 @@ static int uio_unquiet(struct source *source, uint8_t index)
 	struct uio_device *device = &uio_of(source)->device[index];
 
 	device->quiet = false;
-	return uio_apply_mask(device);
+	return apply_mask(device);
 }
 
 static struct source_level uio_sample(struct source *source, uint8_t unit)
@@ -180,7 +165,8 @@ static struct source_level uio_sample(struct source *source, uint8_t unit)
 	struct source_level unknown = {.asserted = -1};
 	int status;
 
-	if (device->state != UIO_ARMED || !device->info.pci || !device->config->use_status)
+	if (device->plug.state != PLUG_ARMED || !device->plug.info.pci ||
+	    !device->plug.config->use_status)
 		return unknown;
 	/* Quiet: it does not pull the wire, whatever its status. */
 	if (device->quiet)
@@ -188,7 +174,7 @@ static struct source_level uio_sample(struct source *source, uint8_t unit)
 	status = pci_intx_status(&device->intx);
 	device->level = status < 0 ? -1 : (int8_t)status;
 	if (status == -ENODEV && !pci_intx_present(&device->intx))
-		uio_lost_later(device);
+		plug_lost_later(&device->plug);
 	if (status < 0)
 		return unknown;
 	return (struct source_level){.asserted = (int8_t)status,
@@ -196,118 +182,12 @@ static struct source_level uio_sample(struct source *source, uint8_t unit)
 				     .known = bit};
 }
 
-/* ---- grants ------------------------------------------------------------------------------------ */
-
-/* Regions are asked for one after the other. */
-struct uio_grant {
-	struct uio_grant *next;
-	struct uio *uio;
-	uint8_t device, index;
-	struct source_grant grant;
-	void (*done)(void *user, int error, const char *problem, const struct source_grant *grant);
-	void *user;
-};
-
-static void grant_free(struct uio_grant *grant)
-{
-	for (uint32_t i = 0; i < grant->grant.n; i++)
-		close(grant->grant.region[i].fd);
-	free(grant);
-}
-
-static void grant_end(struct uio_grant *grant, int error, const char *problem)
-{
-	struct uio_grant **at = &grant->uio->grants;
-
-	while (*at != grant)
-		at = &(*at)->next;
-	*at = grant->next;
-	if (error) {
-		grant->done(grant->user, error, problem, NULL);
-	} else {
-		grant->done(grant->user, 0, "", &grant->grant);
-		grant->grant.n = 0; /* they are the caller's now */
-	}
-	grant_free(grant);
-}
-
-static void on_resource(void *user, const struct opener_reply *reply, int fd);
-
-static void grant_ask(struct uio_grant *grant)
-{
-	struct opener_request request = {.verb = OPENER_RESOURCE, .index = grant->index};
-
-	memcpy(request.line, grant->uio->config->name, sizeof(request.line));
-	memcpy(request.device, grant->uio->config->device[grant->device].name,
-	       sizeof(request.device));
-	opener_ask(grant->uio->opener, &request, on_resource, grant);
-}
-
-static const char *why_absent(const struct uio_device *device, char problem[LIMIT_TEXT])
-{
-	snprintf(problem, LIMIT_TEXT, "device %s is absent: %.400s", device->config->name,
-		 device->problem);
-	return problem;
-}
-
-static void on_resource(void *user, const struct opener_reply *reply, int fd)
-{
-	struct uio_grant *grant = user;
-	const struct uio_device *device = &grant->uio->device[grant->device];
-	uint32_t n = grant->grant.n;
-	char problem[LIMIT_TEXT];
-
-	/* It was asked for while the device was being armed, and that has failed: perhaps it is
-	 * another broker's. */
-	if (!reply->error && device->state == UIO_ABSENT) {
-		close(fd);
-		grant_end(grant, -ENODEV, why_absent(device, problem));
-		return;
-	}
-	if (reply->error) {
-		grant_end(grant, reply->error, reply->text);
-		return;
-	}
-	snprintf(grant->grant.region[n].name, sizeof(grant->grant.region[n].name), "bar%u",
-		 reply->device.resource[grant->index].index);
-	grant->grant.region[n].size = reply->size;
-	grant->grant.region[n].fd = fd;
-	grant->grant.region[n].owned = true;
-	grant->grant.n++;
-	if (++grant->index < reply->device.n_resources && grant->grant.n < LIMIT_MESSAGE_FDS)
-		grant_ask(grant);
-	else
-		grant_end(grant, 0, "");
-}
-
-static void uio_grant(struct source *source, uint8_t index, enum source_grant_kind kind,
+static void uio_grant(struct source *source, uint8_t device, enum source_grant_kind kind,
 		      void (*done)(void *user, int error, const char *problem,
 				   const struct source_grant *grant),
 		      void *user)
 {
-	struct uio *uio = uio_of(source);
-	struct uio_device *device = &uio->device[index];
-	struct uio_grant *grant;
-	char problem[LIMIT_TEXT];
-
-	if (kind == SOURCE_GRANT_SIM_PIN) {
-		done(user, -EOPNOTSUPP, "only a soft device (source=sim) has a pin to play with",
-		     NULL);
-		return;
-	}
-	if (device->state == UIO_ABSENT) {
-		done(user, -ENODEV, why_absent(device, problem), NULL);
-		return;
-	}
-	grant = calloc(1, sizeof(*grant));
-	if (!grant) {
-		done(user, -ENOMEM, "out of memory", NULL);
-		return;
-	}
-	*grant = (struct uio_grant){
-		.next = uio->grants, .uio = uio, .device = index, .done = done, .user = user};
-	uio->grants = grant;
-	grant_ask(grant);
+	plug_grant(&uio_of(source)->device[device].plug, kind, done, user);
 }
 
 /* ---- life -------------------------------------------------------------------------------------- */
@@ -318,26 +198,19 @@ static void uio_free(struct source *source)
 
 	if (!uio)
 		return;
-	while (uio->grants) {
-		struct uio_grant *grant = uio->grants;
-
-		uio->grants = grant->next;
-		opener_cancel(uio->opener, grant);
-		grant_free(grant);
-	}
-	for (uint8_t d = 0; d < uio->config->n_devices; d++) {
+	for (uint8_t d = 0; d < uio->plug.config->n_devices; d++) {
 		uio->device[d].masked = true;
-		uio_apply_mask(&uio->device[d]);
+		apply_mask(&uio->device[d]);
 	}
-	uio_arm_free(uio);
+	plug_free(&uio->plug);
 }
 
 static const struct source_ops uio_ops = {
 	.name = "uio",
 	.describe = uio_describe,
-	.start = uio_arm_start,
+	.start = uio_start,
 	.problem = uio_problem,
-	.rescan = uio_arm_rescan,
+	.rescan = uio_rescan,
 	.mask = uio_mask,
 	.unmask = uio_unmask,
 	.quiet = uio_quiet,
@@ -355,9 +228,11 @@ int source_uio_new(const struct line_config *config, struct uv_loop_s *loop, str
 	if (!uio)
 		return -ENOMEM;
 	uio->source = (struct source){.ops = &uio_ops, .events = events, .user = user};
-	uio->config = config;
-	uio->opener = opener;
-	uio_arm_init(uio, loop);
+	plug_init(&uio->plug, &uio->source, &uio_plug_ops, config, loop, opener);
+	for (uint8_t d = 0; d < config->n_devices; d++) {
+		uio->device[d] = (struct uio_device){.masked = true, .fd = -1, .intx = {.fd = -1}};
+		plug_device_init(&uio->plug, &uio->device[d].plug, d);
+	}
 	*ret = &uio->source;
 	return 0;
 }
