@@ -44,6 +44,7 @@ struct line_config {
 	uint64_t hedge_ns;          /* hedge= */
 	uint32_t storm_rate;        /* storm-rate=: rounds per second */
 	uint32_t storm_burst;       /* storm-burst= */
+	bool direct;                /* direct=: a subscriber may have it past the broker */
 	uint8_t n_users;
 	uint8_t n_groups;
 	uid_t user[CONFIG_ALLOWED];

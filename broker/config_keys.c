@@ -341,6 +341,7 @@ static const struct key line_keys[] = {
 	{"mask", .set = set_flag},
 	{"trigger", .set = set_trigger, .words = {"level", "edge"}},
 	{"policy", .set = set_policy, .words = {"chain", "broadcast", "learned"}},
+	{"direct", .set = set_bool, .offset = LINE(direct)},
 	{"allow-user", .set = set_user, .repeats = true},
 	{"allow-group", .set = set_group, .repeats = true},
 	{"max-subscribers", .set = set_number, .offset = LINE(max_subscribers), .min = 1,

@@ -39,6 +39,22 @@ static void outcome(struct line *line, const struct arb_action *action, int erro
 		    });
 }
 
+/* These two say in any case what came of them. */
+static void done(struct line *line, const struct arb_action *action, int error)
+{
+	outcome(line, action, error);
+	if (error)
+		return;
+	if (action->kind == ARB_ACT_DEMOTE)
+		metrics_masked(&line->unit[action->unit].metrics, exec_now(line->exec));
+	queue(line, &(struct arb_event){
+			    .kind = ARB_EV_OP_DONE,
+			    .op = action->kind,
+			    .unit = action->unit,
+			    .token = action->token,
+		    });
+}
+
 static void unmask(struct line *line, const struct arb_action *action)
 {
 	int error = line->source->ops->unmask(line->source, action->unit);
@@ -115,7 +131,10 @@ static void count(struct line *line, const struct arb_action *action, struct sub
 	struct unit_metrics *metrics = &line->unit[action->unit].metrics;
 
 	switch ((enum arb_report)action->report) {
-	case ARB_REP_RESOLVED: metrics_resolved(metrics, action->flags); break;
+	case ARB_REP_RESOLVED:
+		metrics_resolved(metrics, action->flags);
+		line->unit[action->unit].woken = 0;
+		break;
 	case ARB_REP_TIMEOUT:
 		metrics->timed_out = true;
 		metrics->counters.timeouts++;
@@ -205,6 +224,8 @@ static void quarantine(struct line *line, const struct arb_action *action, bool 
 		 "line %s: subscriber %s (pid %d) is %s", line->config->name, sub->session->name,
 		 sub->session->peer.pid,
 		 released ? "asked again" : "quarantined: it did not answer in time, repeatedly");
+	if (line->paths)
+		path_renew(line);
 	if (line->exec->watchers)
 		watch_record(line, action->unit, what, action->round, sub, 0, NULL);
 }
@@ -227,11 +248,8 @@ static void carry_out(struct line *line, const struct arb_action *action)
 		return;
 	case ARB_ACT_ARM_TIMER: arm_timer(line, action); return;
 	case ARB_ACT_CANCEL_TIMER: timers_cancel(find_timer(line, action)); return;
-	case ARB_ACT_PROMOTE:
-	case ARB_ACT_DEMOTE:
-		/* No source offers ARB_UNIT_DIRECT, so the core does not ask for it. */
-		outcome(line, action, -EOPNOTSUPP);
-		return;
+	case ARB_ACT_PROMOTE: done(line, action, path_promote(line, action)); return;
+	case ARB_ACT_DEMOTE: done(line, action, path_demote(line, action)); return;
 	case ARB_ACT_QUARANTINE: quarantine(line, action, false); return;
 	case ARB_ACT_RELEASE: quarantine(line, action, true); return;
 	case ARB_ACT_REPORT: report(line, action); return;
@@ -307,6 +325,8 @@ static int step(struct line *line, const struct arb_event *event)
 	if (error)
 		return error;
 	account(line, event);
+	if (line->paths)
+		path_follow(line, event);
 	for (uint32_t i = 0; i < actions->n; i++)
 		carry_out(line, &actions->a[i]);
 	return 0;
@@ -336,6 +356,10 @@ int exec_feed(struct line *line, const struct arb_event *event)
 static void on_expired(void *user, struct timer *timer)
 {
 	(void)user;
+	if (timer->kind == EXEC_TIMER_LOOK) {
+		path_look(timer->line, timer->unit);
+		return;
+	}
 	exec_feed(timer->line, &(struct arb_event){
 				       .kind = ARB_EV_TIMER,
 				       .timer = timer->kind,
@@ -361,17 +385,23 @@ static uint64_t now_for_timers(void *user)
 	return exec_now(user);
 }
 
+/* A11: what came from the sources has been taken. */
+static void take_acks(struct exec *exec)
+{
+	sessions_take_acks(&exec->sessions);
+	deliver_resamples(exec);
+}
+
 static void on_check(uv_check_t *check)
 {
-	struct exec *exec = check->data;
-
-	sessions_take_acks(&exec->sessions);
+	take_acks(check->data);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct exec *exec = prepare->data;
 
+	take_acks(exec);
 	sessions_settle(&exec->sessions);
 	timers_settle(&exec->timers);
 	exec->now = 0;

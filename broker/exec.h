@@ -19,6 +19,7 @@
 #include "broker/session/session.h"
 #include "broker/source/source.h"
 #include "broker/timers.h"
+#include "proto/page.h"
 
 struct exec;
 struct line;
@@ -30,6 +31,14 @@ struct unit {
 	uint64_t fired_at; /* ns */
 	uint16_t status;   /* devices last known to assert */
 	struct unit_metrics metrics;
+	/* A11; exec_path.c */
+	uint64_t takers;           /* whom the source wakes, one bit each ... */
+	uint64_t woken;            /* ... and has woken for the open round; not asked in it yet */
+	uint32_t announced;        /* the round that the takers' slots show */
+	struct subscriber *direct; /* with the source; NULL: nobody */
+	struct timer look;         /* whether it serves, while it is ... */
+	uint64_t generation;       /* ... as of the last look ... */
+	uint8_t silent;            /* ... and the looks that found this one masked and asserting */
 };
 
 /* What a subscriber was last asked on one unit. */
@@ -40,6 +49,7 @@ struct sub_unit {
 	uint64_t missed;
 	uint32_t round;
 	bool unanswered; /* whether or not it is still waited for */
+	bool told;       /* woken from here, not by the source */
 };
 
 struct subscriber {
@@ -53,10 +63,12 @@ struct subscriber {
 	uint8_t n_units;
 	bool messages;
 	bool own_eventfds;
-	int wake; /* -1: not its own */
+	uint8_t wishes; /* enum arb_sub_flags; 0: it has not joined, or is leaving */
+	int wake;       /* -1: not its own */
 	int resample;
-	struct edge_poll resample_poll;
-	bool gone; /* only libuv still needs the memory */
+	struct edge_poll resample_poll; /* not while it is direct */
+	bool resampled;                 /* in exec->resampled */
+	struct subscriber *next_resampled;
 	struct timer strike, probe;
 	struct counters counters;
 	struct histogram response;
@@ -79,10 +91,15 @@ struct line {
 	struct subscriber *sub[LIMIT_SUBS_PER_LINE];
 	uint32_t n_subs;
 	struct unit *unit;
+	bool paths;                 /* a unit of it can be notified or direct */
+	bool tapped;                /* somebody watches */
 	struct histogram *response; /* of all who were ever asked; NULL: nobody */
 	struct grant *grants;
 	struct arb *arb; /* only with a source */
 };
+
+/* A timer of the executor's own, beside the core's. */
+#define EXEC_TIMER_LOOK ARB_N_TIMERS
 
 struct exec_event {
 	struct line *line;
@@ -108,6 +125,7 @@ struct exec {
 	uint32_t n_lines;
 	struct line **lines; /* in the configuration's order */
 	uint32_t watchers;
+	struct subscriber *resampled; /* in this turn */
 	struct histogram response;
 	bool reloading;
 	bool reload_again;
@@ -156,8 +174,38 @@ int deliver_verdict(struct subscriber *sub, uint8_t unit, uint32_t round, uint32
 void deliver_account(struct line *line, const struct arb_event *event);
 /* The news of a client's ack page. */
 void deliver_acks(struct session *session);
-/* Its resample eventfd was written. */
+/* Its resample eventfd was written; what that means is taken with the acks. */
 void deliver_resample(void *user, bool abused);
+void deliver_resamples(struct exec *exec);
+/* Before its memory goes. */
+void deliver_forget(struct subscriber *sub);
+void deliver_wake(struct subscriber *sub, int fd);
+/* T1: the write to an eventfd of its took too long. */
+void deliver_held_up(struct subscriber *sub);
+
+/* ---- exec_path.c: A11 ---------------------------------------------------------------------------- */
+
+/* What the core may do with a unit: enum arb_unit_flags. */
+uint8_t path_unit_flags(const struct line *line, uint8_t unit);
+/* The core has taken @event; its actions have not been carried out. Only if line->paths. */
+void path_follow(struct line *line, const struct arb_event *event);
+/* Somebody may have become a taker, or ceased to be one. */
+void path_renew(struct line *line);
+/* The source has woken it for the open round; true once. */
+bool path_woken(struct unit *unit, const struct subscriber *sub);
+/* The core has refused a verdict of this taker's. */
+void path_refused(struct subscriber *sub, uint8_t unit);
+/* 0 or -errno. */
+int path_promote(struct line *line, const struct arb_action *action);
+int path_demote(struct line *line, const struct arb_action *action);
+/* The timer of a unit that is direct. */
+void path_look(struct line *line, uint8_t unit);
+void path_held_up(struct line *line, int fd);
+int path_watch_resample(struct subscriber *sub);
+/* It has left the core. */
+void path_leave(struct subscriber *sub);
+enum page_path path_of(const struct subscriber *sub, uint8_t unit);
+const char *path_name(enum page_path path);
 
 /* ---- exec_line.c --------------------------------------------------------------------------------- */
 
@@ -209,6 +257,8 @@ bool view_stats(struct exec *exec, const struct wire_get_stats *request, struct 
 /* All lines if @line is NULL. 0 or -ENOMEM. */
 int watch_start(struct exec *exec, struct session *session, const char *line);
 void watch_stop(struct exec *exec, struct session *session);
+/* A11: no direct path on a line that is watched. */
+void watch_tap(struct line *line);
 /* @sub may be NULL, @detail too. Only if exec->watchers. */
 void watch_record(struct line *line, uint8_t unit, const char *what, uint32_t round,
 		  const struct subscriber *sub, uint64_t took, const char *detail);

@@ -14,12 +14,17 @@ _Static_assert((int)SLOT_PROBE == (int)ARB_ASK_PROBE && (int)SLOT_MAYBE == (int)
 
 /* ---- to the subscriber --------------------------------------------------------------------------- */
 
-static void wake(struct subscriber *sub, int fd)
+void deliver_held_up(struct subscriber *sub)
+{
+	session_end(sub->session, WIRE_INVALID,
+		    "evicted: the write to its wake eventfd was held up");
+}
+
+void deliver_wake(struct subscriber *sub, int fd)
 {
 	/* T1: one that holds us up is not waited for a second time. */
 	if (watchdog_signal(fd) != 0)
-		session_end(sub->session, WIRE_INVALID,
-			    "evicted: the write to its wake eventfd was held up");
+		deliver_held_up(sub);
 }
 
 static void send_interrupt(struct subscriber *sub, const struct page_ask *ask)
@@ -50,6 +55,7 @@ void deliver_ask(struct line *line, const struct arb_action *action)
 
 	su->round = action->round;
 	su->unanswered = !(action->flags & ARB_ASK_EDGE);
+	su->told = !(action->flags & ARB_ASK_NOTIFIED) || !path_woken(unit, sub);
 	su->asked_at = exec_now(line->exec);
 	su->count++;
 	sub->counters.asks++;
@@ -59,7 +65,7 @@ void deliver_ask(struct line *line, const struct arb_action *action)
 		return;
 	ask = (struct page_ask){
 		.round = action->round,
-		.flags = action->flags,
+		.flags = su->told ? action->flags & ~ARB_ASK_NOTIFIED : action->flags,
 		.fired_at_ns = unit->fired_at,
 		.count = su->count,
 		.missed = su->missed,
@@ -71,10 +77,10 @@ void deliver_ask(struct line *line, const struct arb_action *action)
 	if (sub->messages) {
 		send_interrupt(sub, &ask);
 	} else if (sub->wake >= 0) {
-		if (!(action->flags & ARB_ASK_NOTIFIED))
-			wake(sub, sub->wake);
+		if (su->told)
+			deliver_wake(sub, sub->wake);
 	} else if (page_news_post(&pages->ack->to_client, slot)) {
-		wake(sub, pages->wake);
+		deliver_wake(sub, pages->wake);
 	}
 	if (line->exec->watchers)
 		watch_record(line, action->unit, "ask", action->round, sub, 0,
@@ -156,8 +162,12 @@ void deliver_account(struct line *line, const struct arb_event *event)
 
 int deliver_verdict(struct subscriber *sub, uint8_t unit, uint32_t round, uint32_t verdict)
 {
+	bool taker = path_of(sub, unit) == PAGE_NOTIFY;
 	int error = ARB_E_INVALID;
 
+	/* A11: it was woken before there was a number to tell it. */
+	if (taker && !round)
+		round = arb_unit_due(sub->line->arb, unit);
 	if (verdict >= ARB_HANDLED && verdict <= ARB_EOI)
 		error = exec_feed(sub->line, &(struct arb_event){
 						     .kind = ARB_EV_VERDICT,
@@ -166,7 +176,10 @@ int deliver_verdict(struct subscriber *sub, uint8_t unit, uint32_t round, uint32
 						     .round = round,
 						     .verdict = verdict,
 					     });
-	if (error) {
+	/* A11: a taker that had nothing to serve, and was not asked, answers all the same. */
+	if (error && taker) {
+		path_refused(sub, unit);
+	} else if (error) {
 		sub->counters.stale++;
 		sub->line->unit[unit].metrics.counters.stale++;
 	}
@@ -203,25 +216,61 @@ void deliver_acks(struct session *session)
 	}
 }
 
-/*
- * A write answers every ask whose wake was written before. With two irqfds on one GSI KVM signals both
- * resample eventfds at each EOI, so one that nobody owed is normal and not counted as stale.
- */
 void deliver_resample(void *user, bool abused)
 {
 	struct subscriber *sub = user;
+	struct exec *exec = sub->line->exec;
 
-	if (sub->gone || sub->session->ended)
+	if (sub->session->ended)
 		return;
 	if (abused) {
 		session_end(sub->session, WIRE_INVALID,
 			    "evicted: a resample eventfd of its was overflowed");
 		return;
 	}
+	if (sub->resampled)
+		return;
+	sub->resampled = true;
+	sub->next_resampled = exec->resampled;
+	exec->resampled = sub;
+}
+
+/*
+ * A write answers every ask whose wake was written before; on the notify path, the open round that it was
+ * woken for. With two irqfds on one GSI KVM signals both resample eventfds at each EOI, so one that nobody
+ * owed is normal and not counted as stale.
+ */
+static void end_of_interrupt(struct subscriber *sub)
+{
 	for (uint8_t u = sub->first_unit; u < sub->first_unit + sub->n_units; u++) {
 		struct sub_unit *su = sub_unit(sub, u);
 
 		if (su->unanswered)
 			deliver_verdict(sub, u, su->round, ARB_EOI);
+		else if (path_woken(&sub->line->unit[u], sub))
+			deliver_verdict(sub, u, 0, ARB_EOI);
 	}
+}
+
+void deliver_resamples(struct exec *exec)
+{
+	struct subscriber *sub;
+
+	while ((sub = exec->resampled)) {
+		exec->resampled = sub->next_resampled;
+		sub->resampled = false;
+		if (!sub->session->ended)
+			end_of_interrupt(sub);
+	}
+}
+
+void deliver_forget(struct subscriber *sub)
+{
+	struct subscriber **link = &sub->line->exec->resampled;
+
+	if (!sub->resampled)
+		return;
+	while (*link != sub)
+		link = &(*link)->next_resampled;
+	*link = sub->next_resampled;
 }

@@ -72,12 +72,18 @@ static void on_unit_gone(void *user, uint8_t unit, const char *problem)
 	exec_feed(line, &(struct arb_event){.kind = ARB_EV_UNIT_GONE, .unit = unit});
 }
 
+static void on_held_up(void *user, int fd)
+{
+	path_held_up(user, fd);
+}
+
 static const struct source_events source_events = {
 	.fired = on_fired,
 	.up = on_up,
 	.gone = on_gone,
 	.unit_up = on_unit_up,
 	.unit_gone = on_unit_gone,
+	.held_up = on_held_up,
 };
 
 /* ---- life ---------------------------------------------------------------------------------------- */
@@ -102,9 +108,13 @@ static void set_up_core(struct line *line, struct arb_config *arb)
 	arb->policy = config->policy;
 	arb->n_units = topology->n_units;
 	arb->n_devices = topology->n_devices;
-	for (uint8_t u = 0; u < topology->n_units; u++)
+	for (uint8_t u = 0; u < topology->n_units; u++) {
+		uint8_t paths = path_unit_flags(line, u);
+
 		arb->unit_flags[u] = (topology->edge ? ARB_UNIT_EDGE : 0) |
-				     (topology->can_sample[u] ? ARB_UNIT_SAMPLE : 0);
+				     (topology->can_sample[u] ? ARB_UNIT_SAMPLE : 0) | paths;
+		line->paths |= paths;
+	}
 	for (uint8_t d = 0; d < topology->n_devices; d++) {
 		arb->device_unit[d] = topology->device[d].unit;
 		arb->device_flags[d] = (topology->device[d].has_mask ? ARB_DEV_MASK : 0) |
@@ -189,8 +199,10 @@ struct line *line_new(struct exec *exec, const struct line_config *config)
 
 void line_start(struct line *line)
 {
-	if (line->source)
-		line->source->ops->start(line->source);
+	if (!line->source)
+		return;
+	watch_tap(line);
+	line->source->ops->start(line->source);
 }
 
 void line_rescan(struct line *line)
@@ -216,6 +228,7 @@ void line_free(struct line *line, const char *text)
 		timers_remove(&unit->state);
 		timers_remove(&unit->window);
 		timers_remove(&unit->storm);
+		timers_remove(&unit->look);
 	}
 	free(line->unit);
 	free(line->arb);

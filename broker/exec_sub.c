@@ -47,6 +47,24 @@ static enum wire_code check(struct line *line, struct session *session,
 		snprintf(problem, LIMIT_TEXT, "FEATURE_OWN_EVENTFDS was not asked for in Hello");
 		return WIRE_UNSUPPORTED;
 	}
+	if ((request->direct || request->notify) && !request->own_eventfds) {
+		snprintf(problem, LIMIT_TEXT,
+			 "the direct and notify paths need own_eventfds, for the source to signal");
+		return WIRE_INVALID;
+	}
+	if (request->notify && request->resample) {
+		snprintf(problem, LIMIT_TEXT,
+			 "notify wakes at every interrupt, which resample asks not to be");
+		return WIRE_INVALID;
+	}
+	if ((request->direct || request->notify) && device < 0 && line->topology.n_units > 1) {
+		snprintf(
+			problem, LIMIT_TEXT,
+			"line %s has %u units: name a device of it, the direct and notify paths are "
+			"for one",
+			line->config->name, line->topology.n_units);
+		return WIRE_INVALID;
+	}
 	if (!max || max > LIMIT_SUBS_PER_LINE)
 		max = LIMIT_SUBS_PER_LINE;
 	if (line->n_subs >= max) {
@@ -68,13 +86,7 @@ static int make_eventfds(struct subscriber *sub)
 	sub->resample = r = pages_eventfd();
 	if (r < 0)
 		return r;
-	return edge_poll_start(&sub->resample_poll, sub->line->exec->loop, sub->resample,
-			       deliver_resample, sub);
-}
-
-static void on_poll_closed(void *user)
-{
-	free(user);
+	return path_watch_resample(sub);
 }
 
 /* Everything it has but its place in the line, half-built or whole. */
@@ -82,7 +94,6 @@ static void dispose(struct subscriber *sub)
 {
 	struct quota *quota = &sub->session->all->quota;
 	uid_t uid = sub->session->peer.uid;
-	int wake = sub->wake, resample = sub->resample;
 
 	timers_remove(&sub->strike);
 	timers_remove(&sub->probe);
@@ -92,13 +103,13 @@ static void dispose(struct subscriber *sub)
 	quota_release(quota, uid, QUOTA_SUBS, 1);
 	if (sub->own_eventfds)
 		quota_release(quota, uid, QUOTA_FDS, 2);
-	/* Frees it: at once if it was never watched. */
-	sub->gone = true;
-	edge_poll_stop(&sub->resample_poll, on_poll_closed);
-	if (wake >= 0)
-		close(wake);
-	if (resample >= 0)
-		close(resample);
+	deliver_forget(sub);
+	edge_poll_stop(&sub->resample_poll, NULL);
+	if (sub->wake >= 0)
+		close(sub->wake);
+	if (sub->resample >= 0)
+		close(sub->resample);
+	free(sub);
 }
 
 static enum wire_code no_room(char problem[LIMIT_TEXT], const char *what)
@@ -153,6 +164,8 @@ static void clean_slots(struct subscriber *sub)
 
 	for (uint32_t s = sub->first_slot; pages->irq && s < sub->first_slot + sub->n_units; s++) {
 		atomic_store_explicit(&pages->irq->slot[s].round, 0, memory_order_relaxed);
+		atomic_store_explicit(&pages->irq->slot[s].path, PAGE_BROKERED,
+				      memory_order_relaxed);
 		atomic_store_explicit(&pages->ack->word[s], 0, memory_order_relaxed);
 	}
 }
@@ -184,7 +197,6 @@ enum wire_code subscriber_new(struct line *line, struct session *session,
 	sub->messages = request->messages || (!session->pages.irq && !request->own_eventfds);
 	sub->wake = sub->resample = -1;
 	sub->resample_poll.fd = -1;
-	sub->resample_poll.user = sub;
 	code = build(sub, problem);
 	if (code != WIRE_OK)
 		return code;
@@ -200,15 +212,19 @@ enum wire_code subscriber_new(struct line *line, struct session *session,
 /* Apart from subscriber_new(), so that the reply is on its way before the first interrupt. */
 void subscriber_join(struct subscriber *sub, const struct wire_subscribe *request)
 {
-	int error = exec_feed(sub->line, &(struct arb_event){
-						 .kind = ARB_EV_JOIN,
-						 .sub = sub->index,
-						 .device = sub->device,
-						 .priority = request->priority,
-						 .flags = request->resample ? ARB_SUB_RESAMPLE : 0,
-						 .deadline = request->deadline_ns,
-					 });
+	int error;
 
+	sub->wishes = (request->resample ? ARB_SUB_RESAMPLE : 0) |
+		      (request->direct ? ARB_SUB_DIRECT : 0) |
+		      (request->notify ? ARB_SUB_NOTIFY : 0);
+	error = exec_feed(sub->line, &(struct arb_event){
+					     .kind = ARB_EV_JOIN,
+					     .sub = sub->index,
+					     .device = sub->device,
+					     .priority = request->priority,
+					     .flags = sub->wishes,
+					     .deadline = request->deadline_ns,
+				     });
 	/* check() has looked at everything that the core would refuse. */
 	assert(!error);
 }
@@ -219,7 +235,9 @@ void subscriber_free(struct subscriber *sub, enum arb_event_kind kind)
 {
 	struct line *line = sub->line;
 
+	sub->wishes = 0;
 	exec_feed(line, &(struct arb_event){.kind = kind, .sub = sub->index});
+	path_leave(sub);
 	line->sub[sub->index] = NULL;
 	line->n_subs--;
 	dispose(sub);

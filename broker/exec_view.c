@@ -74,6 +74,14 @@ void view_lines(struct exec *exec, uint32_t cursor, struct wire_reply *reply)
 	reply->lines.next_cursor = i < exec->n_lines ? i : 0;
 }
 
+/* The fastest that a subscriber of it is on. */
+static const char *unit_path(const struct line *line, uint8_t unit)
+{
+	const struct unit *u = &line->unit[unit];
+
+	return path_name(u->direct ? PAGE_DIRECT : u->takers ? PAGE_NOTIFY : PAGE_BROKERED);
+}
+
 void view_devices(struct line *line, struct wire_reply *reply)
 {
 	reply->kind = WIRE_REP_LINE;
@@ -94,6 +102,7 @@ void view_devices(struct line *line, struct wire_reply *reply)
 		device->unsafe_dma = device->grantable && line->topology.device[d].unsafe_dma;
 		COPY(device->name, line->topology.device[d].name);
 		COPY(device->location, line->topology.device[d].location);
+		COPY(device->path, unit_path(line, unit));
 	}
 }
 
@@ -178,6 +187,7 @@ static bool unit_row(struct line *line, uint32_t unit, struct wire_stats *row)
 	row->unit = unit;
 	put_counters(row, &line->unit[unit].metrics.counters);
 	COPY(row->state, view_state(arb_unit_state(line->arb, unit)));
+	COPY(row->path, unit_path(line, unit));
 	for (uint8_t d = 0; d < line->topology.n_devices; d++)
 		if (line->topology.device[d].unit == unit && line->topology.n_units > 1)
 			COPY(row->device, line->topology.device[d].name);
@@ -211,6 +221,7 @@ static bool sub_row(struct line *line, uint32_t index, struct wire_stats *row)
 	put_counters(row, &sub->counters);
 	put_response(row, &sub->response);
 	COPY(row->state, sub_state(line, index));
+	COPY(row->path, path_name(path_of(sub, sub->first_unit)));
 	if (sub->device != ARB_NO_DEVICE)
 		COPY(row->device, line->topology.device[sub->device].name);
 	return true;

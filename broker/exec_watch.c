@@ -15,6 +15,40 @@ struct watch {
 	uint64_t dropped;
 };
 
+static bool wants(struct session *session, const struct line *line)
+{
+	struct watch *watch = session->watch;
+	char problem[LIMIT_TEXT];
+
+	if (!watch || session->ended)
+		return false;
+	if (watch->line[0] && strcmp(watch->line, line->config->name) != 0)
+		return false;
+	return policy_may_subscribe(line->config, &session->peer, problem);
+}
+
+void watch_tap(struct line *line)
+{
+	bool tapped = false;
+
+	if (!line->paths)
+		return;
+	for (struct session *s = line->exec->sessions.head; s && !tapped; s = s->next)
+		tapped = wants(s, line);
+	if (tapped == line->tapped)
+		return;
+	line->tapped = tapped;
+	for (uint8_t u = 0; u < line->topology.n_units; u++)
+		exec_feed(line,
+			  &(struct arb_event){.kind = ARB_EV_TAP, .unit = u, .tapped = tapped});
+}
+
+static void tap_all(struct exec *exec)
+{
+	for (uint32_t i = 0; i < exec->n_lines; i++)
+		watch_tap(exec->lines[i]);
+}
+
 int watch_start(struct exec *exec, struct session *session, const char *line)
 {
 	struct watch *watch = session->watch;
@@ -27,6 +61,7 @@ int watch_start(struct exec *exec, struct session *session, const char *line)
 		exec->watchers++;
 	}
 	snprintf(watch->line, sizeof(watch->line), "%s", line);
+	tap_all(exec);
 	return 0;
 }
 
@@ -37,18 +72,7 @@ void watch_stop(struct exec *exec, struct session *session)
 	free(session->watch);
 	session->watch = NULL;
 	exec->watchers--;
-}
-
-static bool wants(struct session *session, const struct line *line)
-{
-	struct watch *watch = session->watch;
-	char problem[LIMIT_TEXT];
-
-	if (!watch || session->ended)
-		return false;
-	if (watch->line[0] && strcmp(watch->line, line->config->name) != 0)
-		return false;
-	return policy_may_subscribe(line->config, &session->peer, problem);
+	tap_all(exec);
 }
 
 void watch_record(struct line *line, uint8_t unit, const char *what, uint32_t round,

@@ -37,18 +37,21 @@
 
 #define PAGE_MAGIC UINT64_C(0x3167707172697470) /* "ptirqpg1", little endian */
 #define PAGE_MAJOR 1                            /* an unknown major is refused */
-#define PAGE_MINOR 0                            /* a larger minor only adds */
+#define PAGE_MINOR 1                            /* a larger minor only adds; 1: page_slot.path */
 
 /* The same numbers as enum arb_ask_flags where both have a name (a test holds them together). */
 enum ptirq_slot_flags {
 	SLOT_PROBE = 1 << 0,    /* a late subscriber's chance to come back */
 	SLOT_MAYBE = 1 << 1,    /* at least once: perhaps nothing is there */
-	SLOT_NOTIFIED = 1 << 2, /* the source woke it first */
+	SLOT_NOTIFIED = 1 << 2, /* the source has woken it */
 	SLOT_HEDGE = 1 << 3,    /* another subscriber was asked before */
 	SLOT_EDGE = 1 << 4,     /* no verdict is owed */
 	SLOT_RETRACTED =
 		1 << 5, /* the verdict is owed no more; one given late still counts as late */
 };
+
+/* Which way this slot's interrupts take (A11). */
+enum page_path { PAGE_BROKERED, PAGE_NOTIFY, PAGE_DIRECT, PAGE_N_PATHS };
 
 struct page_header {
 	uint64_t magic;
@@ -78,7 +81,8 @@ struct page_slot {
 	_Atomic uint64_t missed;      /* asks that were retracted or timed out */
 	_Atomic uint32_t status;      /* devices known to assert, one bit each */
 	_Atomic uint32_t unit;
-	uint8_t reserved[24];
+	_Atomic uint32_t path; /* enum page_path, at this moment; not part of the ask */
+	uint8_t reserved[20];
 };
 _Static_assert(sizeof(struct page_slot) == 64, "a slot is one cache line");
 
@@ -92,7 +96,10 @@ struct page_news {
 _Static_assert(sizeof(struct page_news) % 64 == 0, "directions do not share a cache line");
 _Static_assert(PAGE_NEWS_WORDS <= 64, "one summary word");
 
-/* An ack word holds round and verdict together, so that they cannot be mixed up. */
+/*
+ * An ack word holds round and verdict together, so that they cannot be mixed up. On the notify path
+ * round 0 is whichever the source woke the client for: the open one, or the one to come.
+ */
 #define PAGE_ACK(round, verdict) ((uint64_t)(round) << 32 | (uint32_t)(verdict))
 #define PAGE_ACK_ROUND(word)     ((uint32_t)((word) >> 32))
 #define PAGE_ACK_VERDICT(word)   ((uint32_t)(word))

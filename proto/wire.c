@@ -206,7 +206,7 @@ MESSAGE(get_line, GetLine, MEMBER(wire_request, get_line), GET_LINE)
 
 #define SUBSCRIBE(F) \
 	F(STR, line) F(STR, device) F(NUM, priority) F(NUM, deadline_ns) \
-	F(NUM, messages) F(NUM, own_eventfds) F(NUM, resample)
+	F(NUM, messages) F(NUM, own_eventfds) F(NUM, resample) F(NUM, direct) F(NUM, notify)
 MESSAGE(subscribe, Subscribe, struct wire_subscribe, SUBSCRIBE)
 
 #define SUBSCRIPTION(F) F(NUM, subscription)
@@ -239,7 +239,7 @@ MESSAGE(hello_reply, HelloReply, MEMBER(wire_reply, hello), HELLO_REPLY)
 
 #define DEVICE(F) \
 	F(STR, name) F(NUM, unit) F(NUM, present) F(NUM, has_mask) F(NUM, has_status) \
-	F(NUM, held) F(NUM, grantable) F(STR, location) F(NUM, unsafe_dma)
+	F(NUM, held) F(NUM, grantable) F(STR, location) F(NUM, unsafe_dma) F(STR, path)
 MESSAGE(device, Device, struct wire_device, DEVICE)
 
 #define LINE(F) \
@@ -267,7 +267,7 @@ MESSAGE(histogram, Histogram, struct wire_histogram, HISTOGRAM)
 	F(NUM, timeouts) F(NUM, debts) F(NUM, strikes) F(NUM, stale) F(NUM, retracted) \
 	F(NUM, spurious) F(NUM, throttled) F(NUM, forced) F(NUM, unhandled) \
 	F(NUM, masked_ns) F(NUM, max_masked_ns) F(NUM, throttled_ns) F(NUM, faults) \
-	F(SUB, response, histogram)
+	F(SUB, response, histogram) F(STR, path)
 MESSAGE(stats, Stats, struct wire_stats, STATS)
 
 #define STATS_REPLY(F) F(ROWS, rows, n, row, stats) F(NUM, next_cursor)

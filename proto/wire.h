@@ -88,6 +88,8 @@ struct wire_subscribe {
 	bool messages;
 	bool own_eventfds;
 	bool resample;
+	bool direct;
+	bool notify;
 };
 
 struct wire_ack {
@@ -159,6 +161,7 @@ struct wire_device {
 	uint32_t unit;
 	bool present, has_mask, has_status, held, grantable, unsafe_dma;
 	char location[LIMIT_NAME];
+	char path[16];
 };
 
 struct wire_line {
@@ -188,6 +191,7 @@ struct wire_stats {
 		spurious, throttled, forced, unhandled, masked_ns, max_masked_ns, throttled_ns,
 		faults;
 	struct wire_histogram response;
+	char path[16];
 };
 
 enum wire_reply_kind {

@@ -339,7 +339,7 @@ static void sim_grant(struct source *source, uint8_t device, enum source_grant_k
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-void sim_put_handle(struct sim *sim)
+static void put_handle(struct sim *sim)
 {
 	if (--sim->handles == 0)
 		free(sim);
@@ -347,7 +347,7 @@ void sim_put_handle(struct sim *sim)
 
 static void on_idle_closed(uv_handle_t *handle)
 {
-	sim_put_handle(handle->data);
+	put_handle(handle->data);
 }
 
 static void on_pin_closed(void *user)
@@ -356,7 +356,7 @@ static void on_pin_closed(void *user)
 	struct sim *sim = pin->sim;
 
 	free(pin);
-	sim_put_handle(sim);
+	put_handle(sim);
 }
 
 static void sim_free(struct source *source)

@@ -54,8 +54,8 @@ struct sim {
 	uint16_t look;         /* units to look at from idle ... */
 	uint16_t refired;      /* ... of these, those whose wire was up at the unmask */
 	uint8_t n_units;
+	uint8_t handles; /* not closed yet */
 	bool closing;
-	uint32_t handles; /* not closed yet */
 	struct soft_unit unit[LIMIT_UNITS_PER_LINE];
 	struct soft_device device[];
 };
@@ -64,9 +64,6 @@ static inline struct sim *sim_of(struct source *source)
 {
 	return (struct sim *)source;
 }
-
-/* A handle of libuv's is closed; the last one frees the line. */
-void sim_put_handle(struct sim *sim);
 
 /* ---- sim_path.c ---------------------------------------------------------------------------------- */
 

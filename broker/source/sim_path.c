@@ -65,19 +65,11 @@ static void on_resample(void *user, bool abused)
 		sim->source.ops->unmask(&sim->source, direct->unit);
 }
 
-static void on_closed(void *user)
-{
-	struct sim_direct *direct = user;
-	struct sim *sim = direct->sim;
-
-	free(direct);
-	sim_put_handle(sim);
-}
-
 static void drop(struct sim_direct *direct)
 {
-	edge_poll_stop(&direct->poll, on_closed);
+	edge_poll_stop(&direct->poll, NULL);
 	close(direct->resample);
+	free(direct);
 }
 
 int sim_promote(struct source *source, uint8_t unit, int wake_fd, int resample)
@@ -100,7 +92,6 @@ int sim_promote(struct source *source, uint8_t unit, int wake_fd, int resample)
 		free(direct);
 		return error;
 	}
-	sim->handles++;
 	/* What has fired since the unmask is looked at from idle, and goes there already. */
 	sim->unit[unit].direct = direct;
 	return 0;

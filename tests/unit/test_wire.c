@@ -98,6 +98,7 @@ static void request_full(struct wire_request *r, enum wire_request_kind kind)
 		r->subscribe.priority = UINT32_MAX;
 		r->subscribe.deadline_ns = UINT64_MAX;
 		r->subscribe.messages = r->subscribe.own_eventfds = r->subscribe.resample = true;
+		r->subscribe.direct = r->subscribe.notify = true;
 		break;
 	case WIRE_REQ_UNSUBSCRIBE: r->unsubscribe.subscription = UINT32_MAX; break;
 	case WIRE_REQ_PARK: r->park.subscription = UINT32_MAX; break;
@@ -179,6 +180,7 @@ static void stats_full(struct wire_stats *row)
 	FULL(row->state);
 	for (count = &row->rounds; count <= &row->response.max_ns; count++)
 		*count = UINT64_MAX;
+	FULL(row->path);
 }
 
 static void reply_full(struct wire_reply *r, enum wire_reply_kind kind)
@@ -214,6 +216,7 @@ static void reply_full(struct wire_reply *r, enum wire_reply_kind kind)
 			d->present = d->has_mask = d->has_status = true;
 			d->held = d->grantable = d->unsafe_dma = true;
 			FULL(d->location);
+			FULL(d->path);
 		}
 		break;
 	case WIRE_REP_SUBSCRIBE:
