@@ -250,7 +250,8 @@ void view_line(const struct line *line, struct wire_line *ret);
 void view_lines(struct exec *exec, uint32_t cursor, struct wire_reply *reply);
 void view_devices(struct line *line, struct wire_reply *reply);
 /* False: no such scope. */
-bool view_stats(struct exec *exec, const struct wire_get_stats *request, struct wire_reply *reply);
+bool view_stats(struct exec *exec, const struct peer *asker, const struct wire_get_stats *request,
+		struct wire_reply *reply);
 
 /* ---- exec_watch.c -------------------------------------------------------------------------------- */
 

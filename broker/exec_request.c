@@ -174,7 +174,7 @@ static void get_stats(struct session *session, const struct wire_request *reques
 
 	if (request->get_stats.line[0] && !find_line(session, request->id, request->get_stats.line))
 		return;
-	if (view_stats(exec, &request->get_stats, &reply))
+	if (view_stats(exec, &session->peer, &request->get_stats, &reply))
 		session_reply(session, &reply);
 	else
 		session_status(session, request->id, WIRE_UNSUPPORTED, "no such scope");

@@ -286,7 +286,19 @@ static void client_rows(struct exec *exec, uint64_t cursor, struct wire_reply *r
 	}
 }
 
-bool view_stats(struct exec *exec, const struct wire_get_stats *request, struct wire_reply *reply)
+/* Who and which process the others are is their own affair. */
+static void hide_others(const struct peer *asker, struct wire_reply *reply)
+{
+	for (uint32_t i = 0; i < reply->stats.n; i++) {
+		struct wire_stats *row = &reply->stats.row[i];
+
+		if (!asker->administrator && row->uid != asker->uid)
+			row->pid = row->uid = UINT32_MAX;
+	}
+}
+
+bool view_stats(struct exec *exec, const struct peer *asker, const struct wire_get_stats *request,
+		struct wire_reply *reply)
 {
 	switch (request->scope) {
 	case WIRE_STATS_BROKER:
@@ -295,8 +307,14 @@ bool view_stats(struct exec *exec, const struct wire_get_stats *request, struct 
 		return true;
 	case WIRE_STATS_LINES: line_rows(exec, request, line_row, reply); return true;
 	case WIRE_STATS_UNITS: line_rows(exec, request, unit_row, reply); return true;
-	case WIRE_STATS_SUBSCRIBERS: line_rows(exec, request, sub_row, reply); return true;
-	case WIRE_STATS_CLIENTS: client_rows(exec, request->cursor, reply); return true;
+	case WIRE_STATS_SUBSCRIBERS:
+		line_rows(exec, request, sub_row, reply);
+		hide_others(asker, reply);
+		return true;
+	case WIRE_STATS_CLIENTS:
+		client_rows(exec, request->cursor, reply);
+		hide_others(asker, reply);
+		return true;
 	}
 	return false;
 }

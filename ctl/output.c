@@ -109,10 +109,15 @@ static struct json_object *texts(const char *words)
 /* Takes one value: as JSON the object, else its text in @buf or the text itself. */
 static struct json_object *to_json(enum cell cell, va_list *args)
 {
+	uint64_t id;
+
 	switch (cell) {
 	case CELL_TEXT: return sure(json_object_new_string(va_arg(*args, const char *)));
 	case CELL_NUMBER:
 	case CELL_NS: return sure(json_object_new_uint64(va_arg(*args, uint64_t)));
+	case CELL_ID:
+		id = va_arg(*args, uint64_t);
+		return id == UINT32_MAX ? NULL : sure(json_object_new_uint64(id));
 	case CELL_BOOL: return sure(json_object_new_boolean(va_arg(*args, int)));
 	case CELL_TEXTS: return texts(va_arg(*args, const char *));
 	}
@@ -121,9 +126,17 @@ static struct json_object *to_json(enum cell cell, va_list *args)
 
 static const char *to_text(enum cell cell, va_list *args, char *buf, size_t size)
 {
+	uint64_t id;
+
 	switch (cell) {
 	case CELL_TEXT:
 	case CELL_TEXTS: return va_arg(*args, const char *);
+	case CELL_ID:
+		id = va_arg(*args, uint64_t);
+		if (id == UINT32_MAX)
+			return "-";
+		snprintf(buf, size, "%" PRIu64, id);
+		return buf;
 	case CELL_NUMBER: snprintf(buf, size, "%" PRIu64, va_arg(*args, uint64_t)); return buf;
 	case CELL_NS: ns_text(va_arg(*args, uint64_t), buf, size); return buf;
 	case CELL_BOOL: return va_arg(*args, int) ? "yes" : "no";

@@ -19,6 +19,7 @@
 enum cell {
 	CELL_TEXT,   /* const char * */
 	CELL_NUMBER, /* uint64_t */
+	CELL_ID,     /* uint64_t; UINT32_MAX: not for us to know */
 	CELL_NS,     /* uint64_t; for people with a unit that suits it */
 	CELL_BOOL,   /* int; for people yes and no */
 	CELL_TEXTS,  /* const char *: words between spaces; as JSON an array of strings */

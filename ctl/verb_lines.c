@@ -68,12 +68,18 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 		{0},
 	};
 	static const struct column subscribers[] = {
-		{"name", "CLIENT", CELL_TEXT},         {"client", "ID", CELL_NUMBER},
-		{"pid", "PID", CELL_NUMBER},           {"uid", "UID", CELL_NUMBER},
-		{"device", "DEVICE", CELL_TEXT},       {"state", "STATE", CELL_TEXT},
-		{"asks", "ASKS", CELL_NUMBER},         {"handled", "HANDLED", CELL_NUMBER},
-		{"timeouts", "TIMEOUTS", CELL_NUMBER}, {"response_p50_ns", "P50", CELL_NS},
-		{"response_p99_ns", "P99", CELL_NS},   {0},
+		{"name", "CLIENT", CELL_TEXT},
+		{"client", "ID", CELL_NUMBER},
+		{"pid", "PID", CELL_ID},
+		{"uid", "UID", CELL_ID},
+		{"device", "DEVICE", CELL_TEXT},
+		{"state", "STATE", CELL_TEXT},
+		{"asks", "ASKS", CELL_NUMBER},
+		{"handled", "HANDLED", CELL_NUMBER},
+		{"timeouts", "TIMEOUTS", CELL_NUMBER},
+		{"response_p50_ns", "P50", CELL_NS},
+		{"response_p99_ns", "P99", CELL_NS},
+		{0},
 	};
 	struct ptirq_line_info info;
 	struct output *output;

@@ -155,13 +155,20 @@ static int client_row(const struct ptirq_stats *s, void *userdata)
 int verb_clients(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct column client_columns[] = {
-		{"name", "CLIENT", CELL_TEXT},         {"client", "ID", CELL_NUMBER},
-		{"pid", "PID", CELL_NUMBER},           {"uid", "UID", CELL_NUMBER},
-		{"state", "STATE", CELL_TEXT},         {"lines", "LINES", CELL_TEXTS},
-		{"asks", "ASKS", CELL_NUMBER},         {"handled", "HANDLED", CELL_NUMBER},
-		{"not_mine", "NOT MINE", CELL_NUMBER}, {"eoi", "EOI", CELL_NUMBER},
-		{"timeouts", "TIMEOUTS", CELL_NUMBER}, {"strikes", "STRIKES", CELL_NUMBER},
-		{"stale", "STALE", CELL_NUMBER},       {0},
+		{"name", "CLIENT", CELL_TEXT},
+		{"client", "ID", CELL_NUMBER},
+		{"pid", "PID", CELL_ID},
+		{"uid", "UID", CELL_ID},
+		{"state", "STATE", CELL_TEXT},
+		{"lines", "LINES", CELL_TEXTS},
+		{"asks", "ASKS", CELL_NUMBER},
+		{"handled", "HANDLED", CELL_NUMBER},
+		{"not_mine", "NOT MINE", CELL_NUMBER},
+		{"eoi", "EOI", CELL_NUMBER},
+		{"timeouts", "TIMEOUTS", CELL_NUMBER},
+		{"strikes", "STRIKES", CELL_NUMBER},
+		{"stale", "STALE", CELL_NUMBER},
+		{0},
 	};
 	struct clients clients = {.ctl = ctl};
 	int r;

@@ -28,7 +28,8 @@ enum ptirq_stats_scope {
 };
 
 /* Counters since the broker's start (or the subscriber's); times in ns. Which names are set goes with
- * the scope: a client's row has no line. docs/protocol.md says what each one counts. */
+ * the scope: a client's row has no line. docs/protocol.md says what each one counts. pid and uid are
+ * UINT32_MAX for other users' clients, unless you are root or the broker's user. */
 struct ptirq_stats {
 	char line[64];
 	char device[64];

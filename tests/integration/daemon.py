@@ -542,7 +542,7 @@ device = dev0
 """
 
 
-def as_user(uid, gid, groups, function):
+def start_as_user(uid, gid, groups, function):
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -557,7 +557,11 @@ def as_user(uid, gid, groups, function):
             traceback.print_exc()
         finally:
             os._exit(status)
-    assert os.waitpid(pid, 0)[1] == 0
+    return pid
+
+
+def as_user(uid, gid, groups, function):
+    assert os.waitpid(start_as_user(uid, gid, groups, function), 0)[1] == 0
 
 
 @test
@@ -602,6 +606,45 @@ def policy(broker):
             assert root.hello.administrator
             for line in ("mine", "ours", "nobodys"):
                 root.subscribe(line, messages=True)
+
+
+@test
+def who_the_others_are(broker):
+    """A client's name is for everybody; its user and process for itself and for administrators."""
+    need_root("to be several users")
+    os.chmod(broker.directory.name, 0o755)
+
+    def shown():
+        with broker.client(name="asker") as client:
+            client.subscribe("demo", device="dev1", messages=True)
+            rows = client.stats(pb.STATS_CLIENTS) + client.stats(pb.STATS_SUBSCRIBERS)
+            assert sorted(row.client_name for row in rows) == ["asker"] * 2 + ["other"] * 2, rows
+            return {(row.client_name, row.pid, row.uid) for row in rows}
+
+    def stranger():
+        assert shown() == {("asker", os.getpid(), 1001), ("other", 2**32 - 1, 2**32 - 1)}
+
+    def same_user():
+        assert shown() == {("asker", os.getpid(), os.getuid()), ("other", other, os.getuid())}
+
+    def unprivileged_other():
+        with broker.client(name="other") as client:
+            client.subscribe("demo", device="dev0", messages=True)
+            os.write(ready, b"r")
+            signal.pause()
+
+    from_child, ready = os.pipe()
+    other = start_as_user(1000, 1000, [], unprivileged_other)
+    try:
+        assert os.read(from_child, 1) == b"r"
+        as_user(1001, 1001, [], stranger)
+        as_user(1000, 1000, [], same_user)
+        assert shown() == {("asker", os.getpid(), 0), ("other", other, 1000)}
+    finally:
+        os.kill(other, signal.SIGKILL)
+        os.waitpid(other, 0)
+        os.close(from_child)
+        os.close(ready)
 
 
 @test
