@@ -134,7 +134,8 @@ static int check_config(const struct options *options)
 	if (error)
 		fprintf(stderr, "%s\n", config ? problem : strerror(ENOMEM));
 	else
-		printf("%u lines, nothing wrong\n", config->n_lines);
+		printf("%u line%s, nothing wrong\n", config->n_lines,
+		       config->n_lines == 1 ? "" : "s");
 	free(config);
 	return error ? 1 : 0;
 }

@@ -102,12 +102,15 @@ def read_asserted(path):
 
 
 def read_served(path):
-    """A driver's log: bit -> times at which it was served, in ns."""
-    served = collections.defaultdict(list)
+    """A driver's log: bit -> times at which it was served, in ns; and whether it ended while it hung."""
+    served, hangs = collections.defaultdict(list), False
     for row in path.read_text().splitlines():
-        at, bit = row.split()
-        served[int(bit)].append(int(at))
-    return served
+        at, what = row.split()
+        if what.isdigit():
+            served[int(what)].append(int(at))
+        else:
+            hangs = what == "hangs"
+    return served, hangs
 
 
 def percentile(values, share):
@@ -116,18 +119,19 @@ def percentile(values, share):
 
 
 def compare(directory):
-    """A bit is raised only when it was seen to be 0: the n-th raise is the n-th service."""
+    """A bit is raised only when it was seen to be 0: the n-th raise is the n-th service. What nobody has
+    served is held if its driver hangs to this day, and else it is lost."""
     raised = read_asserted(directory / "generator")
     rows = {}
     for name, device in DRIVERS:
-        served = read_served(directory / name)
-        row = rows[name] = {"asserted": 0, "served": 0, "missing": 0, "surplus": 0, "took": []}
+        served, hangs = read_served(directory / name)
+        row = rows[name] = {"asserted": 0, "served": 0, "held": 0, "lost": 0, "took": []}
         for bit in set(served) | {b for d, b in raised if d == device}:
             up, done = raised[device, bit], served[bit]
             row["asserted"] += len(up)
             row["served"] += len(done)
-            row["missing"] += max(0, len(up) - len(done))
-            row["surplus"] += max(0, len(done) - len(up))
+            missing = len(up) - len(done)
+            row["held" if hangs and missing > 0 else "lost"] += abs(missing)
             row["took"] += [b - a for a, b in zip(up, done)]
     return rows
 
@@ -302,23 +306,20 @@ class Silent(View):
 def summary(demo, drivers):
     """What was held is served first, for as long as it takes but no longer than READY_S."""
     deadline = time.monotonic() + READY_S
-    while any(row["missing"] for row in compare(demo.dir).values()) and time.monotonic() < deadline:
+    while any(row["lost"] or row["held"] for row in compare(demo.dir).values()) and time.monotonic() < deadline:
         time.sleep(0.05)
     subscribers = demo.subscribers()
     units = [row for row in demo.ctl("stats", LINE)["stats"] if row["scope"] == "unit"]
-    held = {row["name"] for row in demo.ctl("show", LINE)["devices"] if row["held"]}
     for driver in drivers.values():
         driver.terminate()
         driver.wait(READY_S)
     rows = compare(demo.dir)
-    missing = {device: rows[name]["missing"] for name, device in DRIVERS}
     return {
         "schema": "ptirq.demo.v1",
         "asserted": sum(row["asserted"] for row in rows.values()),
         "served": sum(row["served"] for row in rows.values()),
-        "lost": sum(n for device, n in missing.items() if device not in held)
-        + sum(row["surplus"] for row in rows.values()),
-        "held": sum(n for device, n in missing.items() if device in held),
+        "lost": sum(row["lost"] for row in rows.values()),
+        "held": sum(row["held"] for row in rows.values()),
         "max_masked_us": max(row["max_masked_ns"] for row in units) // 1000,
         "throttled_us": sum(row["throttled_ns"] for row in units) // 1000,
         "drivers": [{"name": name, "handled": rows[name]["served"],

@@ -5,7 +5,8 @@
  *	demo-driver LINE DEVICE LOG
  *
  * It knows nothing of the other drivers, the generator or the demo. SIGUSR1 makes it hang, as a driver
- * with a bug would: no answer to anything. SIGUSR2 ends that, SIGTERM ends it. The log has a line "NANOSECONDS BIT" for each bit served, CLOCK_MONOTONIC.
+ * with a bug would: no answer to anything. SIGUSR2 ends that, SIGTERM ends it. The log has a line
+ * "NANOSECONDS BIT" for each bit served, CLOCK_MONOTONIC, and "NANOSECONDS hangs" and "NANOSECONDS wakes".
  */
 #include <err.h>
 #include <errno.h>
@@ -47,32 +48,43 @@ static void catch_signals(sigset_t *ret_unblocked)
 			sigaction(s, &action, NULL);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* Hang until told otherwise; the mask closes the race between the test and the wait. */
-static void hang_while_told(const sigset_t *unblocked)
+static void hang_while_told(const sigset_t *unblocked, FILE *log)
 {
 	sigset_t blocked = *unblocked;
 
+	if (!hang)
+		return;
+	fprintf(log, "%" PRIu64 " hangs\n", now_ns());
 	sigaddset(&blocked, SIGUSR2);
 	sigaddset(&blocked, SIGTERM);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	while (hang && !quit)
 		sigsuspend(unblocked);
 	sigprocmask(SIG_SETMASK, unblocked, NULL);
+	if (!hang)
+		fprintf(log, "%" PRIu64 " wakes\n", now_ns());
 }
 
 /* Serve all that the device asserts. Returns the bits. */
 static uint32_t serve(struct softdev_regs *regs, FILE *log)
 {
 	uint32_t bits = atomic_load(&regs->status);
-	struct timespec now;
+	uint64_t now;
 
 	if (!bits)
 		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	now = now_ns();
 	for (uint32_t left = bits; left; left &= left - 1)
-		fprintf(log, "%" PRIu64 " %d\n",
-			(uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
-			__builtin_ctz(left));
+		fprintf(log, "%" PRIu64 " %d\n", now, __builtin_ctz(left));
 	atomic_fetch_and(&regs->status, ~bits);
 	return bits;
 }
@@ -107,7 +119,7 @@ int main(int argc, char **argv)
 	while (!quit) {
 		int r = ptirq_wait(sub, &irq, -1);
 
-		hang_while_told(&unblocked);
+		hang_while_told(&unblocked, log);
 		if (r == -EINTR)
 			continue;
 		if (r < 0)

@@ -34,19 +34,29 @@ def run(*arguments):
 @test
 def all_served(_):
     row = compared("100 dev0 0 1\n200 dev0 3 1\n", alice="150 0\n260 3\n")["alice"]
-    assert (row["missing"], row["surplus"], row["took"]) == (0, 0, [50, 60]), row
+    assert (row["lost"], row["held"], row["took"]) == (0, 0, [50, 60]), row
 
 
 @test
 def one_lost(_):
     row = compared("100 dev1 0 1\n200 dev1 0 2\n", bob="150 0\n")["bob"]
-    assert row["missing"] == 1, row
+    assert (row["lost"], row["held"]) == (1, 0), row
+
+
+@test
+def held_for_one_that_hangs(_):
+    """By its own account: one that has come back has no excuse."""
+    raised = "100 dev1 0 1\n200 dev1 0 2\n"
+    row = compared(raised, bob="150 0\n160 hangs\n")["bob"]
+    assert (row["lost"], row["held"]) == (0, 1), row
+    row = compared(raised, bob="150 0\n160 hangs\n190 wakes\n")["bob"]
+    assert (row["lost"], row["held"]) == (1, 0), row
 
 
 @test
 def served_by_the_wrong_driver(_):
     rows = compared("100 dev1 0 1\n", alice="150 0\n")
-    assert (rows["bob"]["missing"], rows["alice"]["surplus"]) == (1, 1), rows
+    assert (rows["bob"]["lost"], rows["alice"]["lost"]) == (1, 1), rows
 
 
 @test
