@@ -37,12 +37,18 @@ int verb_watch(struct ctl *ctl, int argc, char **argv);
 int verb_release(struct ctl *ctl, int argc, char **argv);
 int verb_reload(struct ctl *ctl, int argc, char **argv);
 int verb_check(struct ctl *ctl, int argc, char **argv);
+int verb_scan(struct ctl *ctl, int argc, char **argv);
+int verb_doctor(struct ctl *ctl, int argc, char **argv);
+int verb_bind(struct ctl *ctl, int argc, char **argv);
+int verb_unbind(struct ctl *ctl, int argc, char **argv);
 int verb_sim(struct ctl *ctl, int argc, char **argv);
 /* The part of sim that is a program of its own. */
 int sim_run(struct ctl *ctl, int argc, char **argv);
 
 /* Connect, once the arguments are known to make sense: EXIT_FINE, or the status after a sentence. */
 int reach(struct ctl *ctl);
+/* The exit status for a ptirq_open() that failed, after its sentence. */
+int unreachable(const struct ctl *ctl, int err);
 /* EXIT_USAGE, after a sentence and how the verb is called. */
 int usage(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The exit status for a failed call of the library, after its sentence. */

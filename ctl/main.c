@@ -3,6 +3,7 @@
  * ptirqctl [--json] [--socket PATH] VERB: finds the verb, opens the connection, says what went wrong.
  */
 #include "ctl/ctl.h"
+#include "ctl/sysfs.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -21,6 +22,10 @@ static const struct verb verbs[] = {
 	{"release", "CLIENT|LINE", "evict a client, or a line's subscribers", verb_release},
 	{"reload", "", "read the configuration again", verb_reload},
 	{"check", "CONFIG", "is this configuration right?", verb_check},
+	{"scan", "", "the machine's interrupts and what could be brokered", verb_scan},
+	{"doctor", "[LINE|ADDRESS]", "what is wrong, and what to do", verb_doctor},
+	{"bind", "[OPTION...] ADDRESS", "give a device to ptirq_uio", verb_bind},
+	{"unbind", "[--dry-run] ADDRESS", "give it back", verb_unbind},
 	{"sim", "assert|deassert|run ...", "play the devices of a software line", verb_sim},
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -30,7 +35,10 @@ static void help(FILE *to)
 	fputs("ptirqctl [--json] [--socket PATH] VERB\n\n", to);
 	for (size_t i = 0; i < N_VERBS; i++)
 		fprintf(to, "  %-8s%-26s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
-	fputs("\n  sim assert LINE DEVICE [BITS]     set bits of a soft device's status (1)\n"
+	fputs("\n  bind [--dry-run] [--force] [--persistent] [--driver NAME] ADDRESS\n"
+	      "                                    say what will change, and change it; --force also if\n"
+	      "                                    the device is in use, --persistent at every boot\n"
+	      "  sim assert LINE DEVICE [BITS]     set bits of a soft device's status (1)\n"
 	      "  sim deassert LINE DEVICE [BITS]   clear them\n"
 	      "  sim run [--line NAME] [--device NAME]... [--rate PER_SECOND] [--count N] [--bits N]\n"
 	      "          [--seed N] [--drain MS] [--log FILE]\n"
@@ -110,14 +118,17 @@ int refused(const struct ctl *ctl, int err)
 	return err != -ENOENT && is_absence(err) ? EXIT_NO_BROKER : EXIT_NO;
 }
 
+int unreachable(const struct ctl *ctl, int err)
+{
+	fprintf(stderr, "ptirqctl: %s\n", ptirq_error(ctl->ptirq));
+	return is_absence(err) ? EXIT_NO_BROKER : EXIT_NO;
+}
+
 int reach(struct ctl *ctl)
 {
 	int r = ptirq_open(&ctl->ptirq, ctl->socket);
 
-	if (r == 0)
-		return EXIT_FINE;
-	fprintf(stderr, "ptirqctl: %s\n", ptirq_error(ctl->ptirq));
-	return is_absence(r) ? EXIT_NO_BROKER : EXIT_NO;
+	return r == 0 ? EXIT_FINE : unreachable(ctl, r);
 }
 
 int main(int argc, char **argv)
@@ -125,6 +136,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
 		{"socket", required_argument, NULL, 's'},
+		{"root", required_argument, NULL,
+		 'r'}, /* for tests: /sys, /proc and /dev below it */
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{0},
@@ -138,6 +151,7 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'j': ctl.json = true; break;
 		case 's': ctl.socket = optarg; break;
+		case 'r': sys_root(optarg); break;
 		case 'h': help(stdout); return EXIT_FINE;
 		case 'v': puts("ptirqctl " PTIRQ_VERSION); return EXIT_FINE;
 		default: fputs("ptirqctl --help says more\n", stderr); return EXIT_USAGE;

@@ -91,14 +91,14 @@ static void ns_text(uint64_t ns, char *buf, size_t size)
 	snprintf(buf, size, ns ? "%" PRIu64 " ns" : "-", ns);
 }
 
-static struct json_object *texts(const char *words)
+static struct json_object *texts(const char *words, const char *between)
 {
 	struct json_object *array = sure(json_object_new_array());
 	size_t n;
 
 	for (; *words; words += n) {
-		words += strspn(words, " ");
-		n = strcspn(words, " ");
+		words += strspn(words, between);
+		n = strcspn(words, between);
 		if (n)
 			json_object_array_add(array,
 					      sure(json_object_new_string_len(words, (int)n)));
@@ -119,7 +119,8 @@ static struct json_object *to_json(enum cell cell, va_list *args)
 		id = va_arg(*args, uint64_t);
 		return id == UINT32_MAX ? NULL : sure(json_object_new_uint64(id));
 	case CELL_BOOL: return sure(json_object_new_boolean(va_arg(*args, int)));
-	case CELL_TEXTS: return texts(va_arg(*args, const char *));
+	case CELL_TEXTS: return texts(va_arg(*args, const char *), " ");
+	case CELL_LIST: return texts(va_arg(*args, const char *), ",");
 	}
 	return NULL;
 }
@@ -130,6 +131,7 @@ static const char *to_text(enum cell cell, va_list *args, char *buf, size_t size
 
 	switch (cell) {
 	case CELL_TEXT:
+	case CELL_LIST:
 	case CELL_TEXTS: return va_arg(*args, const char *);
 	case CELL_ID:
 		id = va_arg(*args, uint64_t);
@@ -179,11 +181,10 @@ void output_table(struct output *output, const char *key, const struct column *c
 	for (; columns->key; columns++)
 		if (columns->title)
 			sure(scols_table_new_column(output->table, columns->title, 0,
-						    columns->cell == CELL_TEXT ||
-								    columns->cell == CELL_TEXTS ||
-								    columns->cell == CELL_BOOL
-							    ? 0
-							    : SCOLS_FL_RIGHT));
+						    columns->cell == CELL_NUMBER ||
+								    columns->cell == CELL_NS
+							    ? SCOLS_FL_RIGHT
+							    : 0));
 }
 
 void output_row(struct output *output, ...)
@@ -203,7 +204,12 @@ void output_row(struct output *output, ...)
 	va_start(args, output);
 	for (const struct column *c = output->columns; c->key; c++) {
 		if (object) {
-			json_object_object_add(object, c->key, to_json(c->cell, &args));
+			struct json_object *value = to_json(c->cell, &args);
+
+			if (*c->key)
+				json_object_object_add(object, c->key, value);
+			else
+				json_object_put(value);
 			continue;
 		}
 		const char *text = to_text(c->cell, &args, buf, sizeof(buf));
@@ -212,4 +218,16 @@ void output_row(struct output *output, ...)
 			scols_line_set_data(line, n++, text);
 	}
 	va_end(args);
+}
+
+void output_text(struct output *output, const char *key, const char *text)
+{
+	table_end(output);
+	if (output->json) {
+		json_object_object_add(output->root, key, sure(json_object_new_string(text)));
+		return;
+	}
+	if (*text)
+		printf("%s%s", output->printed ? "\n" : "", text);
+	output->printed = output->printed || *text;
 }

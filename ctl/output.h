@@ -23,10 +23,11 @@ enum cell {
 	CELL_NS,     /* uint64_t; for people with a unit that suits it */
 	CELL_BOOL,   /* int; for people yes and no */
 	CELL_TEXTS,  /* const char *: words between spaces; as JSON an array of strings */
+	CELL_LIST,   /* the same, with commas between them */
 };
 
 struct column {
-	const char *key;   /* in JSON; NULL ends the list */
+	const char *key;   /* in JSON; "": not there; NULL ends the list */
 	const char *title; /* NULL: not for people */
 	enum cell cell;
 };
@@ -44,5 +45,7 @@ void output_field(struct output *output, const struct column *column, ...);
 void output_table(struct output *output, const char *key, const struct column *columns);
 /* The values in the order of the columns. */
 void output_row(struct output *output, ...);
+/* Some lines as they are, after an empty line. */
+void output_text(struct output *output, const char *key, const char *text);
 
 #endif

@@ -67,7 +67,8 @@ FLOORS = [
                          "broker/log.h", "proto/"}),
     ("broker/", {"broker/", "proto/"}),
     ("client-lib/", {"client-lib/", "proto/"}),
-    ("ctl/", {"ctl/", "client-lib/include/ptirq.h", "client-lib/include/ptirq-admin.h"}),
+    ("ctl/", {"ctl/", "client-lib/include/ptirq.h", "client-lib/include/ptirq-admin.h",
+              "kmod-uio-ext/ptirq_uio_abi.h"}),
     ("examples/", {"examples/", "client-lib/include/ptirq.h"}),
     ("demo/", {"demo/", "client-lib/include/ptirq.h", "client-lib/include/ptirq-admin.h"}),
 ]

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The configuration for what a broker could have of this machine: a section for each line of the
+ * helper, for the UIO devices of each interrupt, and for each device that is free to be bound.
+ */
+#include "ctl/stanza.h"
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+enum brokerable brokerable(const struct hw_device *device, const char **ret_why)
+{
+	const struct hw_config *config = &device->config;
+
+	*ret_why = "";
+	if (device->owner == HW_HELPER || device->owner == HW_UIO) {
+		if (device->bus == HW_PLATFORM || device->irq)
+			return BROKERABLE_READY;
+		*ret_why = "has no interrupt";
+		return BROKERABLE_NO;
+	}
+	if (device->owner == HW_KERNEL || device->owner == HW_VFIO)
+		*ret_why = config->bridge ? "is a bridge" : "has a driver";
+	else if (device->bus == HW_PLATFORM)
+		return BROKERABLE_BIND;
+	else if (!config->readable)
+		*ret_why = "its config space cannot be read";
+	else if (!config->answers)
+		*ret_why = "does not answer";
+	else if (config->bridge || strcmp(device->kind, "bridge") == 0)
+		*ret_why = "is a bridge";
+	else if (!config->pin)
+		*ret_why = "has no INTx pin";
+	else
+		return BROKERABLE_BIND;
+	return BROKERABLE_NO;
+}
+
+/* One line for both: the first of them names it. */
+static bool together(const struct hw_device *a, const struct hw_device *b)
+{
+	if (a->owner != b->owner)
+		return false;
+	if (a->owner == HW_HELPER)
+		return strcmp(a->line, b->line) == 0;
+	return a->owner == HW_UIO && a->settled && b->settled && a->irq == b->irq;
+}
+
+static bool is_first(const struct hw *hw, const struct hw_device *device)
+{
+	const char *why;
+
+	for (const struct hw_device *other = hw->device; other < device; other++)
+		if (brokerable(other, &why) == BROKERABLE_READY && together(other, device))
+			return false;
+	return true;
+}
+
+static void section(FILE *out, const struct hw *hw, const struct hw_device *device)
+{
+	const struct hw_irq *irq = hw_irq(hw, device->irq);
+	const char *why;
+	char neighbours[256] = "";
+
+	if (brokerable(device, &why) == BROKERABLE_BIND) {
+		fprintf(out,
+			"# After `ptirqctl bind %s`; if scan then shows it on one interrupt with others,\n"
+			"# they make one line.\n",
+			device->name);
+	} else if (irq) {
+		hw_neighbours(hw, irq, neighbours, sizeof(neighbours));
+		fprintf(out, "# Interrupt %u%s%s.\n", irq->number,
+			*neighbours ? ", shared with the kernel's " : "", neighbours);
+	}
+	fprintf(out, "[line intx-%s]\nsource = %s\ndevice = %s\n", device->name,
+		device->owner == HW_UIO ? "uio" : "helper", device->name);
+	for (const struct hw_device *other = device + 1; other < hw->device + hw->n_devices;
+	     other++)
+		if (brokerable(other, &why) == BROKERABLE_READY && together(device, other))
+			fprintf(out, "device = %s\n", other->name);
+	fputs("# allow-user = NAME    ; who may subscribe; without it root alone\n", out);
+}
+
+char *stanza(const struct hw *hw)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	bool between = false;
+	const char *why;
+
+	if (!out)
+		err(EXIT_NO, "out of memory");
+	for (const struct hw_device *device = hw->device; device < hw->device + hw->n_devices;
+	     device++) {
+		if (brokerable(device, &why) == BROKERABLE_NO || !is_first(hw, device))
+			continue;
+		if (between)
+			fputc('\n', out);
+		section(out, hw, device);
+		between = true;
+	}
+	if (fclose(out) != 0)
+		err(EXIT_NO, "out of memory");
+	return text;
+}
