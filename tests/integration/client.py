@@ -21,7 +21,8 @@ import time
 import ptirq_pb2 as pb
 
 HANDLED, NOT_MINE, EOI = pb.VERDICT_HANDLED, pb.VERDICT_NOT_MINE, pb.VERDICT_EOI
-RETRACTED = 32  # SLOT_RETRACTED
+NOTIFIED, RETRACTED = 4, 32  # SLOT_NOTIFIED, SLOT_RETRACTED
+BROKERED, NOTIFY, DIRECT = range(3)  # of a slot: which way its interrupts take
 MESSAGE = 4096
 FDS = 4
 TIMEOUT = 10.0  # of anything that must come; a test that gets there has failed
@@ -144,6 +145,9 @@ class Pages:
                 unit=self.irq.load(at + 36, 4))
             if number and self.irq.load(at, 4) == number:
                 return event
+
+    def path(self, slot):
+        return self.irq.load(self.irq_header.slots + self.irq_header.stride * slot + 40, 4)
 
     def missed(self, slot):
         return self.irq.load(self.irq_header.slots + self.irq_header.stride * slot + 24)
@@ -427,12 +431,23 @@ class Subscription:
         else:
             for slot in range(self.first_slot, self.first_slot + len(self.units)):
                 self.look(slot)
+            if not self.asks and self.client.pages and self.path() != BROKERED:
+                # The source was faster than the broker, or does not tell it at all.
+                self.asks.append(pb.Interrupt(unit=self.units[0], flags=NOTIFIED))
+
+    def path(self):
+        return self.client.pages.path(self.first_slot)
 
     def answer(self, ask, verdict):
         if self.messages:
             self.client.ask(ack=pb.Ack(subscription=self.id, unit=ask.unit, round=ask.round,
                                        verdict=verdict))
-        elif self.wake is not None and verdict == EOI:
+            return
+        if not ask.round:
+            # Perhaps there is a number now.
+            self.look(self.first_slot)
+            ask = self.asks.popleft() if self.asks else ask
+        if self.wake is not None and (verdict == EOI or not ask.round and self.path() != NOTIFY):
             os.write(self.resample, struct.pack("=Q", 1))
         else:
             slot = self.first_slot + self.units.index(ask.unit)
