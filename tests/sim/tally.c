@@ -104,7 +104,7 @@ static const uint8_t accepted_in[ARB_N_EVENTS] = {
 	[ARB_EV_DIED] = ANYWHERE,
 	[ARB_EV_PARK] = ANYWHERE,
 	[ARB_EV_UNPARK] = ANYWHERE,
-	[ARB_EV_FIRED] = ANYWHERE & ~(IN(ABSENT) | IN(THROTTLED) | IN(POLLED)),
+	[ARB_EV_FIRED] = ANYWHERE & ~(IN(ABSENT) | IN(THROTTLED)),
 	[ARB_EV_VERDICT] = ANYWHERE & ~IN(ABSENT),
 	[ARB_EV_TIMER] = ANYWHERE,
 	[ARB_EV_LEVEL] = IN(ROUND) | IN(POLLED),
@@ -126,8 +126,12 @@ static bool cell_fine(const struct tally *tally, unsigned int state, unsigned in
 		       arb_state_name((enum arb_state)state));
 		return false;
 	}
-	/* A line comes back whole only if all of it was gone, which most units here are not then. */
-	if (event == ARB_EV_LINE_UP && state != ARB_ABSENT)
+	/*
+	 * A line comes back whole only if all of it was gone, which most units here are not then. And a
+	 * POLLED unit fires only into a poll's round, where its mask has failed: once in 500,000 seeds.
+	 */
+	if ((event == ARB_EV_LINE_UP && state != ARB_ABSENT) ||
+	    (event == ARB_EV_FIRED && state == ARB_POLLED))
 		accepted = CELL_FLOOR;
 	if ((may && accepted < CELL_FLOOR) || refused < CELL_FLOOR) {
 		printf("floor: %s in %s: %" PRIu64 " accepted, %" PRIu64 " refused\n",
