@@ -23,18 +23,16 @@ static int hold(struct ptirq_line *line)
 	else if (line->held)
 		ret = -EBUSY;
 	else
-		line->held = true;
+		ptirq_line_hold(line);
 	mutex_unlock(&line->mutex);
 	return ret;
 }
 
-/* A device that nobody holds is masked. What asserts stays so until someone holds it again. */
 static void let_go(struct ptirq_line *line)
 {
 	mutex_lock(&line->mutex);
-	ptirq_line_mask_held(line);
+	ptirq_line_let_go(line);
 	ptirq_line_drop_signals(line);
-	line->held = false;
 	mutex_unlock(&line->mutex);
 }
 

@@ -36,6 +36,11 @@ void ptirq_intx_mask(struct pci_dev *pdev)
 	pci_intx(pdev, 0);
 }
 
+void ptirq_intx_unmask(struct pci_dev *pdev)
+{
+	pci_intx(pdev, 1);
+}
+
 enum ptirq_uio_status ptirq_intx_sample(struct pci_dev *pdev, bool *ret_masked)
 {
 	u32 command_status;

@@ -17,6 +17,7 @@ enum ptirq_uio_status ptirq_intx_mask_if_asserting(struct pci_dev *pdev);
 enum ptirq_uio_status ptirq_intx_unmask_if_clear(struct pci_dev *pdev);
 
 void ptirq_intx_mask(struct pci_dev *pdev);
+void ptirq_intx_unmask(struct pci_dev *pdev);
 
 /* Reads both. ret_masked is left alone when the device does not answer. */
 enum ptirq_uio_status ptirq_intx_sample(struct pci_dev *pdev, bool *ret_masked);

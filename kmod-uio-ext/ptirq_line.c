@@ -19,57 +19,80 @@
 #define UNCLAIMED_LIMIT 100 /* far below the 99,900 of 100,000 that kill a line */
 
 /* The device of that number, or NULL. What it returns is bound for as long as the lock is held. */
-static struct ptirq_dev *locked_dev(struct ptirq_line *line, unsigned int nr)
+struct ptirq_dev *ptirq_line_locked_dev(struct ptirq_line *line, unsigned int nr)
 {
 	if (nr >= PTIRQ_UIO_MAX_DEVICES)
 		return NULL;
 	return rcu_dereference_protected(line->devs[nr], lockdep_is_held(&line->lock));
 }
 
-static struct ptirq_uio_page_device *page_device(struct ptirq_line *line, unsigned int nr)
+/* Whether there is such a unit: not so a device's number where the line is one. */
+static int check_unit(struct ptirq_line *line, unsigned int nr)
 {
-	return (void *)line->page + line->page->device_offset + nr * line->page->device_size;
+	if (nr == PTIRQ_LINE_UNIT)
+		return line->one_unit && line->present ? 0 : -ENODEV;
+	if (!ptirq_line_locked_dev(line, nr))
+		return -ENODEV;
+	return line->one_unit ? -EOPNOTSUPP : 0;
 }
 
-/* Readers check seq before and after (ptirq_uio_abi.h); there is one writer, under the lock. */
-static void publish(struct ptirq_line *line, unsigned int nr)
+static u32 deferred(struct ptirq_line *line, unsigned int nr, enum ptirq_uio_mask_level level,
+		    u64 now)
 {
-	struct ptirq_uio_page_device *entry = page_device(line, nr);
-	const struct ptirq_state *s = &line->states[nr];
-
-	lockdep_assert_held(&line->lock);
-	WRITE_ONCE(entry->seq, entry->seq + 1);
-	smp_wmb(); /* seq is odd before anything changes */
-	WRITE_ONCE(entry->state, s->state);
-	WRITE_ONCE(entry->mask_level,
-		   ptirq_state_is_masked(s) ? PTIRQ_UIO_MASK_DEVICE : PTIRQ_UIO_UNMASKED);
-	WRITE_ONCE(entry->status, s->status);
-	WRITE_ONCE(entry->generation, s->generation);
-	WRITE_ONCE(entry->fired_at_ns, s->fired_at);
-	WRITE_ONCE(entry->interrupts, s->interrupts);
-	WRITE_ONCE(entry->again, s->again);
-	WRITE_ONCE(entry->acks, s->acks);
-	WRITE_ONCE(entry->stale_acks, s->stale_acks);
-	smp_wmb(); /* seq is even after everything has changed */
-	WRITE_ONCE(entry->seq, entry->seq + 1);
+	ptirq_state_fired(&line->states[nr], level, now);
+	trace_deferred(line->irq, nr, line->states[nr].generation, false);
+	ptirq_page_publish(line, nr);
+	return BIT(nr);
 }
 
-static bool fired(struct ptirq_line *line, unsigned int nr, u64 now)
+/* One of several that it can be: asked, and masked at the device. */
+static u32 device_fired(struct ptirq_line *line, unsigned int nr, u64 now)
 {
 	struct ptirq_state *s = &line->states[nr];
 	enum ptirq_uio_status status;
 
 	if (!ptirq_state_can_fire(s))
-		return false;
-	status = ptirq_intx_mask_if_asserting(locked_dev(line, nr)->pdev);
-	if (status == PTIRQ_UIO_STATUS_ASSERTED) {
-		ptirq_state_fired(s, now);
-		trace_deferred(line->irq, nr, s->generation, false);
-	} else {
-		ptirq_state_saw(s, status);
-	}
-	publish(line, nr);
-	return status == PTIRQ_UIO_STATUS_ASSERTED;
+		return 0;
+	status = ptirq_intx_mask_if_asserting(ptirq_line_locked_dev(line, nr)->pdev);
+	if (status == PTIRQ_UIO_STATUS_ASSERTED)
+		return deferred(line, nr, PTIRQ_UIO_MASK_DEVICE, now);
+	ptirq_state_saw(s, status);
+	ptirq_page_publish(line, nr);
+	return 0;
+}
+
+/* There is nobody else whose interrupt it could be: the device is not looked at. */
+static u32 alone_fired(struct ptirq_line *line, unsigned int nr, u64 now)
+{
+	if (!ptirq_state_can_fire(&line->states[nr]))
+		return 0;
+	ptirq_level_defer(line);
+	return deferred(line, nr, PTIRQ_UIO_MASK_LINE, now);
+}
+
+/* Nobody can tell whose it is, but that it is one of ours. */
+static u32 line_fired(struct ptirq_line *line, u64 now)
+{
+	if (ptirq_lease_fired(line) || !ptirq_state_can_fire(&line->states[PTIRQ_LINE_UNIT]))
+		return 0;
+	ptirq_level_line(line, PTIRQ_WHY_UNIT, true);
+	return deferred(line, PTIRQ_LINE_UNIT, PTIRQ_UIO_MASK_LINE, now);
+}
+
+static u32 fired(struct ptirq_line *line, u64 now)
+{
+	unsigned long present = line->present;
+	unsigned int nr;
+	u32 units = 0;
+
+	if (line->one_unit)
+		return line_fired(line, now);
+	nr = ptirq_level_alone(line);
+	if (nr != PTIRQ_LINE_UNIT)
+		return alone_fired(line, nr, now);
+	for_each_set_bit(nr, &present, PTIRQ_UIO_MAX_DEVICES)
+		units |= device_fired(line, nr, now);
+	return units;
 }
 
 /*
@@ -80,43 +103,45 @@ static bool fired(struct ptirq_line *line, unsigned int nr, u64 now)
  */
 static bool repair(struct ptirq_line *line)
 {
-	bool masked, repaired;
-	struct ptirq_dev *dev;
+	unsigned long present = line->present;
+	bool masked, repaired, unmaskable = false;
+	struct pci_dev *pdev;
 	unsigned int nr;
 
 	if (++line->unclaimed % UNCLAIMED_LIMIT)
 		return false;
-	repaired = ptirq_pci_mask_arriving();
-	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++) {
-		dev = locked_dev(line, nr);
-		if (!dev || !ptirq_state_is_masked(&line->states[nr]))
+	repaired = ptirq_pci_mask_arriving(&unmaskable);
+	if (unmaskable) {
+		ptirq_level_line(line, PTIRQ_WHY_ARRIVING, true);
+		repaired = true;
+	}
+	for_each_set_bit(nr, &present, PTIRQ_UIO_MAX_DEVICES) {
+		if (line->states[nr].level != PTIRQ_UIO_MASK_DEVICE)
 			continue;
-		if (ptirq_intx_sample(dev->pdev, &masked) != PTIRQ_UIO_STATUS_ASSERTED || masked)
+		pdev = ptirq_line_locked_dev(line, nr)->pdev;
+		if (ptirq_intx_sample(pdev, &masked) != PTIRQ_UIO_STATUS_ASSERTED || masked)
 			continue;
-		ptirq_intx_mask_if_asserting(dev->pdev);
+		ptirq_intx_mask_if_asserting(pdev);
 		WRITE_ONCE(line->page->repaired, line->page->repaired + 1);
 		repaired = true;
 	}
 	return repaired;
 }
 
-/* Masks whoever asserts and returns: the line goes on at once. */
-static irqreturn_t handler(int irq, void *data)
+/* Masks whoever asserts and returns. An interrupt of a line that is one unit is always ours. */
+irqreturn_t ptirq_line_handler(int irq, void *data)
 {
 	struct ptirq_line *line = data;
 	u64 now = ktime_get_ns();
+	bool ours, repaired = false;
 	unsigned long flags;
-	bool repaired = false;
-	unsigned int nr;
-	u32 devices = 0;
+	u32 units;
 
 	spin_lock_irqsave(&line->lock, flags);
-	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++) {
-		if (fired(line, nr, now))
-			devices |= BIT(nr);
-	}
+	units = fired(line, now);
+	ours = units || line->one_unit;
 	WRITE_ONCE(line->page->calls, line->page->calls + 1);
-	if (devices) {
+	if (ours) {
 		WRITE_ONCE(line->page->claimed, line->page->claimed + 1);
 		line->unclaimed = 0;
 	} else {
@@ -124,40 +149,98 @@ static irqreturn_t handler(int irq, void *data)
 	}
 	spin_unlock_irqrestore(&line->lock, flags);
 
-	if (!devices)
-		return repaired ? IRQ_HANDLED : IRQ_NONE;
-	trace_fired(irq, devices);
-	ptirq_line_signal(line, devices);
-	return IRQ_HANDLED;
+	if (units) {
+		trace_fired(irq, units);
+		ptirq_line_signal(line, units);
+	}
+	return ours || repaired ? IRQ_HANDLED : IRQ_NONE;
 }
 
-static void mask(struct ptirq_line *line, unsigned int nr, struct ptirq_dev *dev)
+/* By request: a device by its own mask, whatever it was masked by before. */
+void ptirq_line_mask_unit(struct ptirq_line *line, unsigned int nr)
 {
-	ptirq_intx_mask(dev->pdev);
-	ptirq_state_masked(&line->states[nr]);
-	publish(line, nr);
+	struct ptirq_state *s = &line->states[nr];
+	bool was_line = s->level == PTIRQ_UIO_MASK_LINE;
+
+	if (nr == PTIRQ_LINE_UNIT) {
+		ptirq_level_line(line, PTIRQ_WHY_UNIT, true);
+		ptirq_state_masked(s, PTIRQ_UIO_MASK_LINE);
+	} else {
+		if (ptirq_line_locked_dev(line, nr)->pdev)
+			ptirq_intx_mask(ptirq_line_locked_dev(line, nr)->pdev);
+		ptirq_state_masked(s, PTIRQ_UIO_MASK_DEVICE);
+		if (was_line)
+			ptirq_level_line(line, PTIRQ_WHY_UNIT, false);
+	}
+	ptirq_page_publish(line, nr);
+}
+
+/* What asserts fires. */
+static int unmask_line(struct ptirq_line *line, unsigned int nr)
+{
+	ptirq_state_freed(&line->states[nr]);
+	ptirq_page_publish(line, nr);
+	ptirq_level_line(line, PTIRQ_WHY_UNIT, false);
+	return 0;
+}
+
+/* A device of a line that is one unit, which fires or waits with all of it. */
+static int unmask_part(struct ptirq_line *line, unsigned int nr)
+{
+	struct ptirq_dev *dev = ptirq_line_locked_dev(line, nr);
+
+	ptirq_state_freed(&line->states[nr]);
+	ptirq_page_publish(line, nr);
+	if (dev->pdev)
+		ptirq_intx_unmask(dev->pdev);
+	return 0;
 }
 
 /* 1: the device asserts, is masked still, and is to be signalled under its new generation. */
-static int unmask(struct ptirq_line *line, unsigned int nr, struct ptirq_dev *dev)
+static int unmask_device(struct ptirq_line *line, unsigned int nr)
 {
 	struct ptirq_state *s = &line->states[nr];
 	enum ptirq_uio_status status;
 	int ret = 0;
 
-	if (!ptirq_state_is_masked(s))
-		return 0;
-	status = ptirq_intx_unmask_if_clear(dev->pdev);
+	status = ptirq_intx_unmask_if_clear(ptirq_line_locked_dev(line, nr)->pdev);
 	if (status == PTIRQ_UIO_STATUS_UNKNOWN) {
-		ptirq_state_masked(s);
+		ptirq_state_masked(s, PTIRQ_UIO_MASK_DEVICE);
 		ptirq_state_saw(s, status);
 		ret = -ENODEV;
 	} else if (ptirq_state_unmask_tried(s, status == PTIRQ_UIO_STATUS_CLEAR, ktime_get_ns())) {
 		trace_deferred(line->irq, nr, s->generation, true);
 		ret = 1;
 	}
-	publish(line, nr);
+	ptirq_page_publish(line, nr);
 	return ret;
+}
+
+static int unmask_unit(struct ptirq_line *line, unsigned int nr)
+{
+	switch (line->states[nr].level) {
+	case PTIRQ_UIO_UNMASKED:
+		break;
+	case PTIRQ_UIO_MASK_LINE:
+		ptirq_lease_end(line);
+		return unmask_line(line, nr);
+	case PTIRQ_UIO_MASK_DEVICE:
+		if (line->action == PTIRQ_NO_ACTION)
+			return -EIO; /* the interrupt was lost to somebody (ptirq_member.c) */
+		return line->one_unit ? unmask_part(line, nr) : unmask_device(line, nr);
+	}
+	return 0;
+}
+
+/* Neither a shared nor an own unit is the holder's while a UIO program has it. */
+static int uio_has(struct ptirq_line *line, unsigned int nr)
+{
+	struct ptirq_dev *dev;
+
+	if (nr == PTIRQ_LINE_UNIT)
+		nr = __ffs(line->present); /* UIO programs have it only if there is no other */
+	dev = ptirq_line_locked_dev(line, nr);
+	return READ_ONCE(dev->uio_opens) ? -EBUSY : 0;
 }
 
 static int signalled(struct ptirq_line *line, unsigned int nr, int ret)
@@ -170,28 +253,24 @@ static int signalled(struct ptirq_line *line, unsigned int nr, int ret)
 
 int ptirq_line_ack(struct ptirq_line *line, unsigned int nr, u64 generation, bool keep_masked)
 {
-	struct ptirq_dev *dev;
 	unsigned long flags;
-	int ret = -ENODEV;
+	int ret;
 
 	spin_lock_irqsave(&line->lock, flags);
-	dev = locked_dev(line, nr);
-	if (!dev)
-		goto unlock;
-	ret = -EBUSY;
-	if (READ_ONCE(dev->uio_opens))
+	ret = check_unit(line, nr) ?: uio_has(line, nr);
+	if (ret)
 		goto unlock;
 	ret = ptirq_state_ack(&line->states[nr], generation);
 	if (ret) {
 		trace_stale_ack(line->irq, nr, generation, line->states[nr].generation);
-		publish(line, nr);
+		ptirq_page_publish(line, nr);
 		goto unlock;
 	}
 	trace_acked(line->irq, nr, generation, keep_masked);
 	if (keep_masked)
-		mask(line, nr, dev);
+		ptirq_line_mask_unit(line, nr);
 	else
-		ret = unmask(line, nr, dev);
+		ret = unmask_unit(line, nr);
 unlock:
 	spin_unlock_irqrestore(&line->lock, flags);
 	return signalled(line, nr, ret);
@@ -200,190 +279,98 @@ unlock:
 /* Of the generation at hand, if one is due. Signals nobody: 1 if the caller is to. */
 int ptirq_line_ack_current(struct ptirq_line *line, unsigned int nr)
 {
-	struct ptirq_dev *dev;
 	struct ptirq_state *s;
 	unsigned long flags;
-	int ret = -ENODEV;
+	int ret;
 
 	spin_lock_irqsave(&line->lock, flags);
-	dev = locked_dev(line, nr);
-	if (!dev)
+	ret = check_unit(line, nr);
+	if (ret)
 		goto unlock;
 	s = &line->states[nr];
-	ret = 0;
 	if (s->state != PTIRQ_UIO_DEFERRED)
 		goto unlock;
 	trace_acked(line->irq, nr, s->generation, false);
 	ptirq_state_ack(s, s->generation);
-	ret = unmask(line, nr, dev);
+	ret = unmask_unit(line, nr);
 unlock:
 	spin_unlock_irqrestore(&line->lock, flags);
 	return ret;
 }
 
-int ptirq_line_mask(struct ptirq_line *line, unsigned int nr)
+/* Whether the number is a unit's, or that of a device behind a line that is one. */
+static bool exists(struct ptirq_line *line, unsigned int nr)
 {
-	struct ptirq_dev *dev;
-	unsigned long flags;
-
-	spin_lock_irqsave(&line->lock, flags);
-	dev = locked_dev(line, nr);
-	if (dev)
-		mask(line, nr, dev);
-	spin_unlock_irqrestore(&line->lock, flags);
-	return dev ? 0 : -ENODEV;
+	return check_unit(line, nr) != -ENODEV;
 }
 
-int ptirq_line_unmask(struct ptirq_line *line, unsigned int nr)
+int ptirq_line_mask(struct ptirq_line *line, unsigned int nr)
 {
-	struct ptirq_dev *dev;
 	unsigned long flags;
 	int ret = -ENODEV;
 
 	spin_lock_irqsave(&line->lock, flags);
-	dev = locked_dev(line, nr);
-	if (dev)
-		ret = unmask(line, nr, dev);
+	if (exists(line, nr)) {
+		ptirq_line_mask_unit(line, nr);
+		ret = 0;
+	}
+	spin_unlock_irqrestore(&line->lock, flags);
+	return ret;
+}
+
+int ptirq_line_unmask(struct ptirq_line *line, unsigned int nr)
+{
+	unsigned long flags;
+	int ret = -ENODEV;
+
+	spin_lock_irqsave(&line->lock, flags);
+	if (exists(line, nr))
+		ret = unmask_unit(line, nr);
 	spin_unlock_irqrestore(&line->lock, flags);
 	return signalled(line, nr, ret);
 }
 
-/* The device of that number, or NULL. Needs line->mutex, which keeps it. */
-struct ptirq_dev *ptirq_line_dev(struct ptirq_line *line, u32 nr)
+/* As the page says: after a reset or a resume that did not. */
+void ptirq_line_restore(struct ptirq_line *line, struct ptirq_dev *dev)
 {
-	if (nr >= PTIRQ_UIO_MAX_DEVICES)
-		return NULL;
-	return rcu_dereference_protected(line->devs[nr], lockdep_is_held(&line->mutex));
+	unsigned long flags;
+
+	spin_lock_irqsave(&line->lock, flags);
+	if (line->states[dev->nr].level == PTIRQ_UIO_MASK_DEVICE)
+		ptirq_intx_mask(dev->pdev);
+	else
+		ptirq_intx_unmask(dev->pdev);
+	spin_unlock_irqrestore(&line->lock, flags);
 }
 
-/* Whether the device is the line's holder's: 0, -ENODEV, or -EBUSY if a UIO program has it open. */
-int ptirq_line_check_held(struct ptirq_line *line, u32 nr)
+/* Bits of the answer for one device. */
+static void sample_device(struct ptirq_line *line, unsigned int nr, struct ptirq_uio_sample *ret)
 {
-	struct ptirq_dev *dev = ptirq_line_dev(line, nr);
+	enum ptirq_uio_status status = PTIRQ_UIO_STATUS_UNKNOWN;
+	struct ptirq_dev *dev = ptirq_line_locked_dev(line, nr);
+	bool masked = false;
 
 	if (!dev)
-		return -ENODEV;
-	return dev->uio_opens ? -EBUSY : 0;
-}
-
-/* All the holder's devices. */
-void ptirq_line_mask_held(struct ptirq_line *line)
-{
-	unsigned int nr;
-
-	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++) {
-		if (!ptirq_line_check_held(line, nr))
-			ptirq_line_mask(line, nr);
-	}
-}
-
-void ptirq_line_unmask_held(struct ptirq_line *line)
-{
-	unsigned int nr;
-
-	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++) {
-		if (!ptirq_line_check_held(line, nr))
-			ptirq_line_unmask(line, nr);
-	}
+		return;
+	if (dev->caps & PTIRQ_UIO_HAS_STATUS)
+		status = ptirq_intx_sample(dev->pdev, &masked);
+	ptirq_state_saw(&line->states[nr], status);
+	ptirq_page_publish(line, nr);
+	ret->devices |= BIT(nr);
+	ret->asserting |= status == PTIRQ_UIO_STATUS_ASSERTED ? BIT(nr) : 0;
+	ret->unknown |= status == PTIRQ_UIO_STATUS_UNKNOWN ? BIT(nr) : 0;
+	ret->masked |= masked ? BIT(nr) : 0;
 }
 
 void ptirq_line_sample(struct ptirq_line *line, struct ptirq_uio_sample *ret)
 {
-	enum ptirq_uio_status status;
-	struct ptirq_dev *dev;
 	unsigned long flags;
 	unsigned int nr;
 
 	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++) {
-		bool masked = false;
-
 		spin_lock_irqsave(&line->lock, flags);
-		dev = locked_dev(line, nr);
-		if (dev) {
-			status = ptirq_intx_sample(dev->pdev, &masked);
-			ptirq_state_saw(&line->states[nr], status);
-			publish(line, nr);
-			ret->devices |= BIT(nr);
-			ret->asserting |= status == PTIRQ_UIO_STATUS_ASSERTED ? BIT(nr) : 0;
-			ret->unknown |= status == PTIRQ_UIO_STATUS_UNKNOWN ? BIT(nr) : 0;
-			ret->masked |= masked ? BIT(nr) : 0;
-		}
+		sample_device(line, nr, ret);
+		ret->line_masked = !!line->masked;
 		spin_unlock_irqrestore(&line->lock, flags);
 	}
-}
-
-u32 ptirq_line_devices(struct ptirq_line *line)
-{
-	unsigned int nr;
-	u32 devices = 0;
-
-	lockdep_assert_held(&line->mutex);
-	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++)
-		devices |= rcu_access_pointer(line->devs[nr]) ? BIT(nr) : 0;
-	return devices;
-}
-
-bool ptirq_line_has(struct ptirq_line *line, struct ptirq_dev *dev)
-{
-	return ptirq_line_dev(line, dev->nr) == dev;
-}
-
-/* Which devices there are, or who has them: needs line->mutex. */
-void ptirq_line_members_changed(struct ptirq_line *line)
-{
-	WRITE_ONCE(line->page->members, line->page->members + 1);
-	wake_up_all(&line->wait);
-}
-
-/* The device is masked; so it stays until the one who holds it, or opens it, unmasks it. */
-int ptirq_line_join(struct ptirq_line *line, struct ptirq_dev *dev)
-{
-	unsigned int nr;
-
-	mutex_lock(&line->mutex);
-	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++) {
-		if (!rcu_access_pointer(line->devs[nr]))
-			break;
-	}
-	if (nr == PTIRQ_UIO_MAX_DEVICES) {
-		mutex_unlock(&line->mutex);
-		return -ENOSPC;
-	}
-	spin_lock_irq(&line->lock);
-	dev->nr = nr;
-	rcu_assign_pointer(line->devs[nr], dev);
-	ptirq_state_join(&line->states[nr]);
-	publish(line, nr);
-	spin_unlock_irq(&line->lock);
-	ptirq_line_members_changed(line);
-	mutex_unlock(&line->mutex);
-	return 0;
-}
-
-/* On return nobody signals through the device any more. It is left masked. */
-void ptirq_line_leave(struct ptirq_line *line, struct ptirq_dev *dev)
-{
-	struct ptirq_signals *signals = &dev->signals;
-
-	mutex_lock(&line->mutex);
-	spin_lock_irq(&line->lock);
-	mask(line, dev->nr, dev);
-	ptirq_state_leave(&line->states[dev->nr]);
-	publish(line, dev->nr);
-	RCU_INIT_POINTER(line->devs[dev->nr], NULL);
-	spin_unlock_irq(&line->lock);
-	ptirq_line_members_changed(line);
-	ptirq_signals_drop(line, &signals, 1);
-	mutex_unlock(&line->mutex);
-}
-
-/* Every device that joins has DisINTx set: the handler can be shared with anyone. */
-int ptirq_line_start(struct ptirq_line *line)
-{
-	return request_irq(line->irq, handler, IRQF_SHARED, line->name, line);
-}
-
-void ptirq_line_stop(struct ptirq_line *line)
-{
-	free_irq(line->irq, line);
 }

@@ -16,11 +16,14 @@
 
 #include <linux/cdev.h>
 #include <linux/device.h>
+#include <linux/hrtimer.h>
+#include <linux/irqreturn.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/spinlock.h>
 #include <linux/uio_driver.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "ptirq_state.h"
 #include "ptirq_uio_abi.h"
@@ -38,6 +41,22 @@ enum ptirq_target {
 struct ptirq_signals {
 	struct ptirq_targets __rcu *targets[PTIRQ_TARGETS]; /* who is told */
 	struct ptirq_resample *resample; /* who acknowledges */
+};
+
+/* What is masked and acknowledged by itself has a number: a device's own, or this for the line. */
+#define PTIRQ_LINE_UNIT PTIRQ_UIO_MAX_DEVICES
+
+/* How we are on the interrupt (ptirq_member.c). */
+enum ptirq_action {
+	PTIRQ_NO_ACTION,
+	PTIRQ_SHARED,    /* each device is a unit: with anyone */
+	PTIRQ_EXCLUSIVE, /* the line is one unit: with nobody, and enabled only by us */
+};
+
+/* Why the line is masked at the interrupt controller (ptirq_level.c): bits. */
+enum ptirq_why {
+	PTIRQ_WHY_UNIT = 1,     /* the unit that fired is, or was asked to be */
+	PTIRQ_WHY_ARRIVING = 2, /* a device that is being bound asserts and has no mask */
 };
 
 struct ptirq_dev {
@@ -63,36 +82,87 @@ struct ptirq_line {
 	struct mutex mutex; /* what follows, and changes of devs[] */
 	bool alive;
 	bool held;
+	enum ptirq_action action;
 	struct ptirq_signals signals;
 	wait_queue_head_t wait;
 
 	spinlock_t lock; /* what follows */
 	struct ptirq_dev __rcu *devs[PTIRQ_UIO_MAX_DEVICES];
-	struct ptirq_state states[PTIRQ_UIO_MAX_DEVICES];
+	struct ptirq_state states[PTIRQ_UIO_ENTRIES]; /* by unit */
+	u32 present;   /* bit N: devs[N] is there */
+	bool one_unit; /* changes under line->mutex as well, with action */
+	u8 masked;     /* enum ptirq_why; we hold one disable depth unless it is 0 */
+	enum ptirq_uio_mode mode;
+	u32 mode_flags;
 	unsigned int unclaimed; /* calls of the handler in a row */
 	struct ptirq_uio_page *page;
+
+	struct hrtimer deadline; /* ptirq_level.c */
+	bool ticking;
+	u64 deadline_ns;
+	struct delayed_work lease; /* ptirq_lease.c */
+	u64 lease_ns;
+	u64 lease_wait;
+	bool leased;
+	bool looking;
 };
 
-/* ptirq_line.c: the devices of a line and what is done to them */
-int ptirq_line_start(struct ptirq_line *line);
-void ptirq_line_stop(struct ptirq_line *line);
-int ptirq_line_join(struct ptirq_line *line, struct ptirq_dev *dev);
-void ptirq_line_leave(struct ptirq_line *line, struct ptirq_dev *dev);
-bool ptirq_line_has(struct ptirq_line *line, struct ptirq_dev *dev);
-struct ptirq_dev *ptirq_line_dev(struct ptirq_line *line, u32 nr);
-int ptirq_line_check_held(struct ptirq_line *line, u32 nr);
-void ptirq_line_members_changed(struct ptirq_line *line);
+/* ptirq_line.c: what happens to the units of a line; the latter two need line->lock */
+irqreturn_t ptirq_line_handler(int irq, void *data);
 int ptirq_line_ack(struct ptirq_line *line, unsigned int nr, u64 generation, bool keep_masked);
 int ptirq_line_ack_current(struct ptirq_line *line, unsigned int nr);
 int ptirq_line_mask(struct ptirq_line *line, unsigned int nr);
 int ptirq_line_unmask(struct ptirq_line *line, unsigned int nr);
+void ptirq_line_sample(struct ptirq_line *line, struct ptirq_uio_sample *ret);
+void ptirq_line_restore(struct ptirq_line *line, struct ptirq_dev *dev);
+struct ptirq_dev *ptirq_line_locked_dev(struct ptirq_line *line, unsigned int nr);
+void ptirq_line_mask_unit(struct ptirq_line *line, unsigned int nr);
+
+/* ptirq_member.c: which devices are on a line; all but the first two need line->mutex */
+int ptirq_line_join(struct ptirq_line *line, struct ptirq_dev *dev);
+void ptirq_line_leave(struct ptirq_line *line, struct ptirq_dev *dev);
+bool ptirq_line_has(struct ptirq_line *line, struct ptirq_dev *dev);
+struct ptirq_dev *ptirq_line_dev(struct ptirq_line *line, u32 nr);
+void ptirq_line_members_changed(struct ptirq_line *line);
+
+/* ptirq_hold.c: who has a line or a device, and leaves it; all need line->mutex */
+int ptirq_line_check_held(struct ptirq_line *line, unsigned int nr);
+unsigned int ptirq_line_unit(struct ptirq_line *line, struct ptirq_dev *dev);
 void ptirq_line_mask_held(struct ptirq_line *line);
 void ptirq_line_unmask_held(struct ptirq_line *line);
-void ptirq_line_sample(struct ptirq_line *line, struct ptirq_uio_sample *ret);
-u32 ptirq_line_devices(struct ptirq_line *line);
+void ptirq_line_hold(struct ptirq_line *line);
+void ptirq_line_let_go(struct ptirq_line *line);
+void ptirq_line_abandon(struct ptirq_line *line, struct ptirq_dev *dev);
+int ptirq_line_set_mode(struct ptirq_line *line, u32 mode, u32 flags);
+int ptirq_line_set_deadline(struct ptirq_line *line, u64 deadline_ns, u64 lease_ns);
+
+/* ptirq_level.c: where it is masked; all but the last two need line->lock */
+void ptirq_level_line(struct ptirq_line *line, enum ptirq_why why, bool masked);
+unsigned int ptirq_level_alone(struct ptirq_line *line);
+void ptirq_level_defer(struct ptirq_line *line);
+void ptirq_level_to_device(struct ptirq_line *line, unsigned int nr);
+void ptirq_level_set_deadline(struct ptirq_line *line, u64 deadline_ns);
+void ptirq_level_init(struct ptirq_line *line);
+void ptirq_level_stop(struct ptirq_line *line);
+
+/* ptirq_lease.c: a line that nobody holds; all but the last two need line->lock */
+void ptirq_lease_begin(struct ptirq_line *line);
+void ptirq_lease_end(struct ptirq_line *line);
+bool ptirq_lease_fired(struct ptirq_line *line);
+void ptirq_lease_set(struct ptirq_line *line, u64 lease_ns);
+void ptirq_lease_init(struct ptirq_line *line);
+void ptirq_lease_stop(struct ptirq_line *line);
+
+/* ptirq_others.c: who else is on the interrupt */
+bool ptirq_others(struct ptirq_line *line);
+void ptirq_others_name(struct ptirq_line *line, char *ret_names, size_t size);
+
+/* ptirq_page.c: the status page; the latter needs line->lock */
+int ptirq_page_init(struct ptirq_line *line);
+void ptirq_page_publish(struct ptirq_line *line, unsigned int nr);
 
 /* ptirq_signal.c: who is told; all but the first need line->mutex */
-void ptirq_line_signal(struct ptirq_line *line, u32 devices);
+void ptirq_line_signal(struct ptirq_line *line, u32 units);
 struct ptirq_signals *ptirq_line_signals(struct ptirq_line *line, u32 device);
 int ptirq_line_set_targets(struct ptirq_line *line, u32 device, enum ptirq_target kind,
 			   struct ptirq_targets *targets);
@@ -108,6 +178,7 @@ void ptirq_resample_drop(struct ptirq_signals *signals);
 /* ptirq_main.c: the list of lines */
 struct ptirq_line *ptirq_line_get(int irq);
 void ptirq_line_put(struct ptirq_line *line);
+void ptirq_lines_arrived(void);
 
 /* ptirq_cdev.c */
 extern const struct file_operations ptirq_cdev_fops;
@@ -130,6 +201,7 @@ int ptirq_uiodev_register(struct ptirq_dev *dev);
 
 /* ptirq_pci.c */
 extern struct pci_driver ptirq_pci_driver;
-bool ptirq_pci_mask_arriving(void);
+bool ptirq_pci_is_arriving(void);
+bool ptirq_pci_mask_arriving(bool *ret_unmaskable);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The list of lines: one per interrupt that has a device bound to this module, with its handler and
- * its node /dev/ptirq/lineN, from the first such device to the last.
+ * The list of lines: one per interrupt that has a device bound to this module, with its node
+ * /dev/ptirq/lineN, from the first such device to the last.
  *
  * Owns lines' births and deaths; must not know what a device is.
  */
@@ -13,12 +13,6 @@
 #include "ptirq_line.h"
 
 #define MAX_LINES 256
-
-/* From one page; what the header has grown by some day comes out of its reserve. */
-#define DEVICE_OFFSET 128
-static_assert(sizeof(struct ptirq_uio_page) <= DEVICE_OFFSET);
-static_assert(DEVICE_OFFSET + PTIRQ_UIO_ENTRIES * sizeof(struct ptirq_uio_page_device) <=
-	      PAGE_SIZE);
 
 static LIST_HEAD(lines);
 static DEFINE_MUTEX(ptirq_lines_lock);
@@ -34,24 +28,6 @@ static void line_release(struct device *dev)
 	ida_free(&ids, line->id);
 	free_page((unsigned long)line->page);
 	kfree(line);
-}
-
-static int init_page(struct ptirq_line *line)
-{
-	struct ptirq_uio_page *page = (void *)get_zeroed_page(GFP_KERNEL);
-
-	if (!page)
-		return -ENOMEM;
-	page->magic = PTIRQ_UIO_MAGIC;
-	page->major = PTIRQ_UIO_ABI_MAJOR;
-	page->minor = PTIRQ_UIO_ABI_MINOR;
-	page->size = PAGE_SIZE;
-	page->device_offset = DEVICE_OFFSET;
-	page->device_size = sizeof(struct ptirq_uio_page_device);
-	page->device_count = PTIRQ_UIO_ENTRIES;
-	page->irq = line->irq;
-	line->page = page;
-	return 0;
 }
 
 static struct ptirq_line *line_new(int irq)
@@ -82,23 +58,20 @@ static struct ptirq_line *line_new(int irq)
 	cdev_init(&line->cdev, &ptirq_cdev_fops);
 	line->cdev.owner = THIS_MODULE;
 
-	ret = init_page(line);
+	ptirq_level_init(line);
+	ptirq_lease_init(line);
+	ret = ptirq_page_init(line);
 	if (ret)
 		goto put;
 	/* devtmpfs makes a directory of what is before the '!'. */
 	ret = dev_set_name(&line->dev, "ptirq!line%u", line->id);
 	if (ret)
 		goto put;
-	ret = ptirq_line_start(line);
-	if (ret)
-		goto put;
 	ret = cdev_device_add(&line->cdev, &line->dev);
 	if (ret)
-		goto stop;
+		goto put;
 	return line;
 
-stop:
-	ptirq_line_stop(line);
 put:
 	put_device(&line->dev);
 	return ERR_PTR(ret);
@@ -112,7 +85,6 @@ static void line_end(struct ptirq_line *line)
 	mutex_unlock(&line->mutex);
 	wake_up_all(&line->wait);
 	cdev_device_del(&line->cdev, &line->dev);
-	ptirq_line_stop(line);
 	put_device(&line->dev);
 }
 
@@ -143,6 +115,20 @@ void ptirq_line_put(struct ptirq_line *line)
 	if (--line->users == 0) {
 		list_del(&line->node);
 		line_end(line);
+	}
+	mutex_unlock(&ptirq_lines_lock);
+}
+
+/* The device that was being bound asserts no more, or has joined its line. */
+void ptirq_lines_arrived(void)
+{
+	struct ptirq_line *line;
+
+	mutex_lock(&ptirq_lines_lock);
+	list_for_each_entry(line, &lines, node) {
+		spin_lock_irq(&line->lock);
+		ptirq_level_line(line, PTIRQ_WHY_ARRIVING, false);
+		spin_unlock_irq(&line->lock);
 	}
 	mutex_unlock(&ptirq_lines_lock);
 }

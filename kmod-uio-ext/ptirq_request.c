@@ -41,6 +41,13 @@ static int put_reply(const void *reply, size_t size, void __user *to)
 	return copy_to_user(to, reply, size) ? -EFAULT : 0;
 }
 
+static u32 line_caps(struct ptirq_line *line)
+{
+	if (line->one_unit)
+		return PTIRQ_UIO_ONE_UNIT;
+	return line->action == PTIRQ_SHARED && ptirq_others(line) ? PTIRQ_UIO_SHARED : 0;
+}
+
 static int line_get_info(struct ptirq_file *file, void __user *arg)
 {
 	struct ptirq_line *line = file->line;
@@ -56,12 +63,13 @@ static int line_get_info(struct ptirq_file *file, void __user *arg)
 	info.major = PTIRQ_UIO_ABI_MAJOR;
 	info.minor = PTIRQ_UIO_ABI_MINOR;
 	info.irq = line->irq;
-	info.devices = ptirq_line_devices(line);
+	info.devices = line->present;
 	info.uio_minor = -1;
 	info.caps = 0;
 	memset(info.name, 0, sizeof(info.name));
 	if (info.device == PTIRQ_UIO_LINE) {
 		WRITE_ONCE(file->members, line->page->members);
+		info.caps = line_caps(line);
 		strscpy(info.name, line->name, sizeof(info.name));
 	} else if (dev) {
 		info.caps = dev->caps | (dev->uio_opens ? PTIRQ_UIO_UIO_OPEN : 0);
@@ -74,6 +82,14 @@ static int line_get_info(struct ptirq_file *file, void __user *arg)
 	return ret ?: put_reply(&info, sizeof(info), arg);
 }
 
+/* The number by which the line knows what a request names; PTIRQ_UIO_ENTRIES is no unit's. */
+static unsigned int unit_of(u32 device)
+{
+	if (device == PTIRQ_UIO_LINE)
+		return PTIRQ_LINE_UNIT;
+	return device < PTIRQ_UIO_MAX_DEVICES ? device : PTIRQ_UIO_ENTRIES;
+}
+
 static int line_ack(struct ptirq_file *file, void __user *arg)
 {
 	struct ptirq_uio_ack ack;
@@ -84,7 +100,7 @@ static int line_ack(struct ptirq_file *file, void __user *arg)
 		return ret;
 	if (ack.reserved)
 		return -EINVAL;
-	return ptirq_line_ack(file->line, ack.device, ack.generation,
+	return ptirq_line_ack(file->line, unit_of(ack.device), ack.generation,
 			      ack.flags & PTIRQ_UIO_ACK_KEEP_MASKED);
 }
 
@@ -92,11 +108,24 @@ static int mask_all(struct ptirq_line *line, bool masked)
 {
 	if (!line->alive)
 		return -ENODEV;
+	if (line->one_unit && ptirq_line_check_held(line, PTIRQ_LINE_UNIT))
+		return ptirq_line_check_held(line, PTIRQ_LINE_UNIT);
 	if (masked)
 		ptirq_line_mask_held(line);
 	else
 		ptirq_line_unmask_held(line);
 	return 0;
+}
+
+static int mask_device(struct ptirq_line *line, u32 nr, bool masked)
+{
+	int ret = ptirq_line_check_held(line, nr);
+
+	if (ret)
+		return ret;
+	if (!(ptirq_line_dev(line, nr)->caps & PTIRQ_UIO_CAN_MASK))
+		return -EOPNOTSUPP;
+	return masked ? ptirq_line_mask(line, nr) : ptirq_line_unmask(line, nr);
 }
 
 static int line_mask(struct ptirq_file *file, void __user *arg, bool masked)
@@ -113,9 +142,10 @@ static int line_mask(struct ptirq_file *file, void __user *arg, bool masked)
 	mutex_lock(&line->mutex);
 	if (mask.device == PTIRQ_UIO_LINE)
 		ret = mask_all(line, masked);
+	else if (mask.device < PTIRQ_UIO_MAX_DEVICES)
+		ret = mask_device(line, mask.device, masked);
 	else
-		ret = ptirq_line_check_held(line, mask.device) ?:
-		      (masked ? ptirq_line_mask : ptirq_line_unmask)(line, mask.device);
+		ret = -ENODEV;
 	mutex_unlock(&line->mutex);
 	return ret;
 }
@@ -208,6 +238,40 @@ static int line_set_resample(struct ptirq_file *file, void __user *arg)
 	return ret;
 }
 
+static int line_set_mode(struct ptirq_file *file, void __user *arg)
+{
+	struct ptirq_line *line = file->line;
+	struct ptirq_uio_mode_request mode;
+	int ret;
+
+	ret = get_request(&mode, sizeof(mode), PTIRQ_UIO_MODE_STOP_DMA, arg);
+	if (ret)
+		return ret;
+	if (mode.reserved)
+		return -EINVAL;
+	mutex_lock(&line->mutex);
+	ret = line->alive ? ptirq_line_set_mode(line, mode.mode, mode.flags) : -ENODEV;
+	mutex_unlock(&line->mutex);
+	return ret;
+}
+
+static int line_set_deadline(struct ptirq_file *file, void __user *arg)
+{
+	struct ptirq_uio_deadline deadline;
+	struct ptirq_line *line = file->line;
+	int ret;
+
+	ret = get_request(&deadline, sizeof(deadline), 0, arg);
+	if (ret)
+		return ret;
+	mutex_lock(&line->mutex);
+	ret = line->alive ?
+		      ptirq_line_set_deadline(line, deadline.deadline_ns, deadline.lease_ns) :
+		      -ENODEV;
+	mutex_unlock(&line->mutex);
+	return ret;
+}
+
 long ptirq_request(struct file *filep, unsigned int cmd, unsigned long arg)
 {
 	struct ptirq_file *file = filep->private_data;
@@ -232,6 +296,10 @@ long ptirq_request(struct file *filep, unsigned int cmd, unsigned long arg)
 		return line_set_resample(file, request);
 	case PTIRQ_UIO_SET_NOTIFY:
 		return line_set_notify(file, request);
+	case PTIRQ_UIO_SET_MODE:
+		return line_set_mode(file, request);
+	case PTIRQ_UIO_SET_DEADLINE:
+		return line_set_deadline(file, request);
 	default:
 		return -ENOTTY;
 	}

@@ -102,12 +102,12 @@ int ptirq_line_set_resample(struct ptirq_line *line, u32 device, struct file *fi
 
 	if (IS_ERR(signals))
 		return PTR_ERR(signals);
-	if (device == PTIRQ_UIO_LINE)
+	if (line->one_unit ? device != PTIRQ_UIO_LINE : device == PTIRQ_UIO_LINE)
 		return -EOPNOTSUPP;
 	ptirq_resample_drop(signals);
 	if (!file)
 		return 0;
-	r = attach(line, device, file);
+	r = attach(line, line->one_unit ? PTIRQ_LINE_UNIT : device, file);
 	if (IS_ERR(r))
 		return PTR_ERR(r);
 	signals->resample = r;

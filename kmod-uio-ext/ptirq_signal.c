@@ -95,9 +95,10 @@ static void tell_uio(struct ptirq_line *line, unsigned long devices)
 	}
 }
 
-/* Those who serve come first, then the holder, who decides. */
-void ptirq_line_signal(struct ptirq_line *line, u32 devices)
+/* Those who serve come first, then the holder, who decides. One unit is everybody's. */
+void ptirq_line_signal(struct ptirq_line *line, u32 units)
 {
+	u32 devices = units & BIT(PTIRQ_LINE_UNIT) ? READ_ONCE(line->present) : units;
 	int idx = srcu_read_lock(&signalling);
 
 	tell_uio(line, devices);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What one device's mask and generation are, and what may happen to them. Pure: knows no hardware,
- * no lock and no clock; the caller serialises, does to the device what the state says, and reports.
+ * What the mask and the generation of one unit are, and what may happen to them. A unit is a device
+ * that can be masked by itself, or else its line. Pure: knows no hardware, no lock and no clock; the
+ * caller serialises, does to the hardware what the state says, and reports.
  */
 #ifndef PTIRQ_STATE_H
 #define PTIRQ_STATE_H
@@ -12,6 +13,7 @@
 
 struct ptirq_state {
 	enum ptirq_uio_state state;
+	enum ptirq_uio_mask_level level; /* UNMASKED exactly in ABSENT and IDLE */
 	enum ptirq_uio_status status;
 	u64 generation;
 	u64 fired_at;
@@ -24,8 +26,8 @@ struct ptirq_state {
 /* What reading the device's status bit has told. */
 void ptirq_state_saw(struct ptirq_state *s, enum ptirq_uio_status status);
 
-/* A device comes, masked, and goes. */
-void ptirq_state_join(struct ptirq_state *s);
+/* A unit comes, masked at that level, and goes. */
+void ptirq_state_join(struct ptirq_state *s, enum ptirq_uio_mask_level level);
 void ptirq_state_leave(struct ptirq_state *s);
 
 /*
@@ -34,11 +36,14 @@ void ptirq_state_leave(struct ptirq_state *s);
  */
 bool ptirq_state_can_fire(const struct ptirq_state *s);
 
-/* The handler found the device asserting and has masked it. */
-void ptirq_state_fired(struct ptirq_state *s, u64 now);
+/* The handler found it asserting and has masked it. */
+void ptirq_state_fired(struct ptirq_state *s, enum ptirq_uio_mask_level level, u64 now);
 
 /* Masked by request: idempotent, and ends a deferral. */
-void ptirq_state_masked(struct ptirq_state *s);
+void ptirq_state_masked(struct ptirq_state *s, enum ptirq_uio_mask_level level);
+
+/* What is masked already is so at another level now. */
+void ptirq_state_moved(struct ptirq_state *s, enum ptirq_uio_mask_level level);
 
 /* 0, or -ESTALE if no acknowledgment is due for this generation. Counts. */
 int ptirq_state_ack(struct ptirq_state *s, u64 generation);
@@ -51,5 +56,8 @@ bool ptirq_state_is_masked(const struct ptirq_state *s);
  * is a new generation to be signalled.
  */
 bool ptirq_state_unmask_tried(struct ptirq_state *s, bool clear, u64 now);
+
+/* Unmasked without a look: if it asserts, its interrupt comes. */
+void ptirq_state_freed(struct ptirq_state *s);
 
 #endif

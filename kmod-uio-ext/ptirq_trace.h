@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Tracepoints: events/ptirq/ in tracefs. "nr" is the device's number on its line. */
+/* Tracepoints: events/ptirq/ in tracefs. "nr" is a device's number on its line; 31: the line. */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM ptirq
 
@@ -81,6 +81,44 @@ TRACE_EVENT(stale_ack,
 	),
 	TP_printk("irq=%d nr=%u generation=%llu current=%llu",
 		  __entry->irq, __entry->nr, __entry->generation, __entry->current_generation)
+);
+/* Where a unit is masked has changed: enum ptirq_uio_mask_level. */
+TRACE_EVENT(mask_level,
+	TP_PROTO(int irq, unsigned int nr, u32 from, u32 to),
+	TP_ARGS(irq, nr, from, to),
+	TP_STRUCT__entry(
+		__field(int, irq)
+		__field(unsigned int, nr)
+		__field(u32, from)
+		__field(u32, to)
+	),
+	TP_fast_assign(
+		__entry->irq = irq;
+		__entry->nr = nr;
+		__entry->from = from;
+		__entry->to = to;
+	),
+	TP_printk("irq=%d nr=%u %s -> %s", __entry->irq, __entry->nr,
+		  __print_symbolic(__entry->from, { 0, "unmasked" }, { 1, "device" }, { 2, "line" }),
+		  __print_symbolic(__entry->to, { 0, "unmasked" }, { 1, "device" }, { 2, "line" }))
+);
+
+/* A line that nobody holds was looked at. */
+TRACE_EVENT(lease,
+	TP_PROTO(int irq, u32 status, u64 waited_ns),
+	TP_ARGS(irq, status, waited_ns),
+	TP_STRUCT__entry(
+		__field(int, irq)
+		__field(u32, status)
+		__field(u64, waited_ns)
+	),
+	TP_fast_assign(
+		__entry->irq = irq;
+		__entry->status = status;
+		__entry->waited_ns = waited_ns;
+	),
+	TP_printk("irq=%d status=%u after_ns=%llu", __entry->irq, __entry->status,
+		  __entry->waited_ns)
 );
 /* clang-format on */
 

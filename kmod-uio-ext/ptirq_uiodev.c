@@ -27,11 +27,13 @@ static int uiodev_open(struct uio_info *info, struct inode *inode)
 		ret = -EAGAIN; /* coming, or going */
 	} else if (!dev->uio_opens && line->held) {
 		ret = -EBUSY;
+	} else if (line->one_unit && !is_power_of_2(line->present)) {
+		ret = -EOPNOTSUPP; /* it would have to acknowledge for other devices */
 	} else {
 		WRITE_ONCE(dev->uio_opens, dev->uio_opens + 1);
 		if (dev->uio_opens == 1) {
 			ptirq_line_members_changed(line);
-			ptirq_line_unmask(line, dev->nr);
+			ptirq_line_unmask(line, ptirq_line_unit(line, dev));
 		}
 	}
 	mutex_unlock(&line->mutex);
@@ -50,7 +52,7 @@ static int uiodev_release(struct uio_info *info, struct inode *inode)
 	mutex_lock(&line->mutex);
 	if (ptirq_line_has(line, dev)) {
 		if (dev->uio_opens == 1)
-			ptirq_line_mask(line, dev->nr);
+			ptirq_line_abandon(line, dev);
 		WRITE_ONCE(dev->uio_opens, dev->uio_opens - 1);
 		if (!dev->uio_opens)
 			ptirq_line_members_changed(line);
@@ -67,7 +69,7 @@ static int uiodev_irqcontrol(struct uio_info *info, s32 on)
 
 	mutex_lock(&line->mutex);
 	if (ptirq_line_has(line, dev))
-		ret = on ? ptirq_line_unmask(line, dev->nr) : ptirq_line_mask(line, dev->nr);
+		ret = (on ? ptirq_line_unmask : ptirq_line_mask)(line, ptirq_line_unit(line, dev));
 	mutex_unlock(&line->mutex);
 	return ret;
 }

@@ -56,10 +56,10 @@ check helper.uio-map "the map of BAR0 has $size bytes" [ $((size)) -eq 1048576 ]
 
 tracepoints=$(mount -t tracefs tracefs /sys/kernel/tracing && cd /sys/kernel/tracing/events/ptirq && echo */)
 check helper.tracepoints "$tracepoints" \
-    [ "$tracepoints" = "acked/ deferred/ fired/ stale_ack/" ]
+    [ "$tracepoints" = "acked/ deferred/ fired/ lease/ mask_level/ stale_ack/" ]
 echo 1 >/sys/kernel/tracing/events/ptirq/enable
 helper_check "$line" $devices >/dev/null
-for event in fired deferred acked stale_ack; do
+for event in fired deferred acked stale_ack mask_level; do
     seen=$(grep -c " $event: irq=$(cat "$pci/$EDU0/irq") " /sys/kernel/tracing/trace) || true
     check helper.trace-$event "$seen events" [ "$seen" -ge 10 ]
 done
