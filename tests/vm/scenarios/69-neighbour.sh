@@ -28,6 +28,7 @@ ready() { grep -q ready /tmp/counts; }
 
 # drive ADDRESS...: in the background; sets $driver.
 drive() {
+    : >/tmp/counts
     helper_driver "$line" --log /tmp/served "$@" >/tmp/counts &
     driver=$!
 }
@@ -68,6 +69,8 @@ raiser=$!
 kills=0
 while kill -0 $raiser 2>/dev/null; do
     drive $devices
+    # Every other one is killed as it begins.
+    [ $((kills % 2)) -eq 0 ] || await 10 ready
     usleep $((RANDOM * 10))
     kill -9 $driver
     wait $driver || true
