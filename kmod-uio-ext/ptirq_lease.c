@@ -99,6 +99,7 @@ void ptirq_lease_set(struct ptirq_line *line, u64 lease_ns)
 void ptirq_lease_init(struct ptirq_line *line)
 {
 	INIT_DELAYED_WORK(&line->lease, look);
+	ptirq_lease_set(line, 0);
 }
 
 /* On return the line is looked at no more. Sleeps. */

@@ -105,6 +105,7 @@ void ptirq_level_set_deadline(struct ptirq_line *line, u64 deadline_ns)
 void ptirq_level_init(struct ptirq_line *line)
 {
 	ptirq_hrtimer_setup(&line->deadline, look, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	ptirq_level_set_deadline(line, 0);
 }
 
 /* Nothing is masked at the line any more, and nothing will be. */
