@@ -59,11 +59,19 @@ void config_sim(struct config *ret)
 	for (uint8_t d = 0; d < line->n_devices; d++) {
 		line->device[d] = (struct device_config){.grant = true,
 							 .use_status = true,
-							 .sim_mask = true,
+							 .has_mask = true,
 							 .sim_status = true};
 		snprintf(line->device[d].name, sizeof(line->device[d].name), "dev%d", d);
 	}
 	ret->n_lines = 1;
+}
+
+const char *config_source_name(enum config_source source)
+{
+	static const char *const names[] = {
+		[CONFIG_SIM] = "sim", [CONFIG_UIO] = "uio", [CONFIG_HELPER] = "helper"};
+
+	return names[source];
 }
 
 /* What the device's own line says, else what the line's keys say, else @otherwise. */
@@ -141,6 +149,14 @@ static const char *spelling(const char *address, char pci[LIMIT_NAME])
 	return !strncmp(last, "uio", 3) && isdigit((unsigned char)last[3]) ? last : address;
 }
 
+/* Elsewhere no device can mask itself: of a platform device nothing is known but its interrupt. */
+static bool on_pci(const struct device_config *device)
+{
+	char pci[LIMIT_NAME];
+
+	return config_pci_address(spelling(device->address, pci), pci);
+}
+
 static bool same_device(const char *spelled, const struct device_config *other)
 {
 	char pci[LIMIT_NAME];
@@ -173,7 +189,7 @@ static int devices_finish(const struct config *config, const struct config_secti
 					       device->address, section->device_at[e]);
 		for (uint32_t i = 0; i < config->n_lines; i++)
 			for (uint8_t e = 0; e < config->line[i].n_devices; e++)
-				if (config->line[i].source == CONFIG_UIO &&
+				if (config->line[i].source != CONFIG_SIM &&
 				    same_device(spelled, &config->line[i].device[e]))
 					return mistake(
 						at,
@@ -193,7 +209,8 @@ int config_line_finish(const struct config *config, struct config_section *secti
 	bool sim = line->source == CONFIG_SIM;
 
 	if (!section->source_given)
-		return mistake(section->at, "line %s has no source=: sim or uio", line->name);
+		return mistake(section->at, "line %s has no source=: sim, uio or helper",
+			       line->name);
 	if (!line->n_devices)
 		return mistake(section->at,
 			       "line %s has no device=: name at least one, as in device = %s",
@@ -201,14 +218,15 @@ int config_line_finish(const struct config *config, struct config_section *secti
 	if (!sim && line->trigger == CONFIG_EDGE)
 		return mistake(
 			section->at,
-			"line %s: source=uio knows level-triggered lines only, remove trigger=edge",
-			line->name);
-	if (!sim && mask_at)
-		return mistake(mask_at,
-			       "mask is for source=sim: a real device tells whether it has one");
+			"line %s: source=%s knows level-triggered lines only, remove trigger=edge",
+			line->name, config_source_name(line->source));
+	if (line->source == CONFIG_UIO && mask_at)
+		return mistake(
+			mask_at,
+			"mask is for source=sim and source=helper: without a mask of its own "
+			"no device works with source=uio");
 	if (sim && unsafe_at)
-		return mistake(unsafe_at,
-			       "unsafe-dma is for source=uio: a soft device does no DMA");
+		return mistake(unsafe_at, "unsafe-dma is for real devices: a soft one does no DMA");
 	if (line->deadline_ns > line->round_deadline_ns)
 		return mistake(
 			section->at,
@@ -233,7 +251,8 @@ int config_line_finish(const struct config *config, struct config_section *secti
 		device->unsafe_dma = flag(section, d, CONFIG_FLAG_UNSAFE_DMA, false);
 		device->use_status = flag(section, d, CONFIG_FLAG_STATUS, true);
 		device->sim_status = sim && device->use_status;
-		device->sim_mask = sim && flag(section, d, CONFIG_FLAG_MASK, true);
+		device->has_mask =
+			(sim || on_pci(device)) && flag(section, d, CONFIG_FLAG_MASK, true);
 	}
 	return 0;
 }

@@ -16,18 +16,18 @@
 
 #define CONFIG_ALLOWED 16 /* allow-user= and allow-group= entries of one line, each */
 
-enum config_source { CONFIG_SIM, CONFIG_UIO };
+enum config_source { CONFIG_SIM, CONFIG_UIO, CONFIG_HELPER };
 enum config_trigger { CONFIG_LEVEL, CONFIG_EDGE };
 
 /* A device of a line: device=, repeated. */
 struct device_config {
 	char name[LIMIT_NAME]; /* what clients call it; default: the address */
 	char address
-		[LIMIT_PATH]; /* uio: PCI address, UIO name, "uio3", or a sysfs path; sim: unused */
+		[LIMIT_PATH]; /* uio: PCI address, UIO name, "uio3", or a sysfs path; helper: PCI address, platform device or a sysfs path; sim: unused */
 	bool grant;           /* grant=: its registers may be handed to subscribers */
 	bool unsafe_dma;      /* unsafe-dma=yes: even without an IOMMU */
 	bool use_status;      /* status=no: its status bit lies, do not attribute by it (T32) */
-	bool sim_mask;        /* sim: has a mask of its own */
+	bool has_mask;        /* mask=no: has no mask of its own; uio: each has */
 	bool sim_status;      /* sim: has a status bit */
 };
 
@@ -82,6 +82,9 @@ int config_load(const char *path, struct config *ret, char problem[LIMIT_TEXT]);
 /* The keys of [broker], comma by comma, in which two configurations differ; true if there are any. All
  * of them are taken at the start only. */
 bool config_broker_differs(const struct config *a, const struct config *b, char ret[LIMIT_TEXT]);
+
+/* As source= has it. */
+const char *config_source_name(enum config_source source);
 
 /* "0000:00:05.0", or "00:05.0" with domain 0; @ret is the whole of it. */
 bool config_pci_address(const char *text, char ret[LIMIT_NAME]);

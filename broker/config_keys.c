@@ -333,7 +333,7 @@ static const struct key broker_keys[] = {
 };
 
 static const struct key line_keys[] = {
-	{"source", .set = set_source, .words = {"sim", "uio"}},
+	{"source", .set = set_source, .words = {"sim", "uio", "helper"}},
 	{"device", .set = set_device, .repeats = true},
 	{"grant", .set = set_flag},
 	{"unsafe-dma", .set = set_flag},

@@ -143,6 +143,9 @@ static int make_source(struct line *line)
 	case CONFIG_UIO:
 		return source_uio_new(line->config, exec->loop, exec->opener, &source_events, line,
 				      &line->source);
+	case CONFIG_HELPER:
+		return source_helper_new(line->config, exec->loop, exec->opener, &source_events,
+					 line, &line->source);
 	}
 	return -EINVAL;
 }

@@ -58,7 +58,7 @@ void view_line(const struct line *line, struct wire_line *ret)
 						   : 0,
 	};
 	COPY(ret->name, config->name);
-	COPY(ret->source, config->source == CONFIG_SIM ? "sim" : "uio");
+	COPY(ret->source, config_source_name(config->source));
 	COPY(ret->trigger, config->trigger == CONFIG_EDGE ? "edge" : "level");
 	COPY(ret->policy, policies[config->policy]);
 	COPY(ret->state, view_state(line_state(line)));

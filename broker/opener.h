@@ -26,6 +26,7 @@ enum opener_verb {
 	OPENER_UIO, /* line, device: /dev/uioN, non-blocking; needs IDENTIFY's result to be present */
 	OPENER_PCI_CONFIG, /* line, device: sysfs config, read-write. -EPERM: lockdown, text says so */
 	OPENER_RESOURCE, /* line, device, index: sysfs resourceN or the UIO map's device; fd, size, offset */
+	OPENER_HELPER, /* line, device: the kernel helper's line that it is on, for writing: holds it. -EBUSY: text names the holder */
 	OPENER_UEVENTS, /* a netlink uevent socket, bound (hot-plug) */
 	OPENER_N_VERBS,
 };
@@ -39,9 +40,10 @@ struct opener_request {
 };
 
 struct opener_device {
-	char location[LIMIT_NAME]; /* "0000:00:05.0" or "uio0" */
+	char location[LIMIT_NAME]; /* "0000:00:05.0", "uio0", or of a platform device its name */
 	char driver[LIMIT_NAME];
 	char uio[16];       /* "uio0"; "" if it has no UIO node */
+	char line[16];      /* source=helper: "line0" */
 	uint8_t pci;        /* 1: a PCI device bound to uio_pci_generic: mask by config space */
 	uint8_t irqcontrol; /* 1: mask by write() to the UIO node */
 	uint8_t iommu;      /* 1: an IOMMU group is in front of it */

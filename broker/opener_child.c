@@ -84,12 +84,15 @@ static int do_uevents(char text[LIMIT_TEXT])
 
 /* A verb about a device. Everything is looked up anew: it may have been another one a second ago. */
 static int do_device(struct child *child, const struct opener_request *request,
-		     const struct device_config *config, struct opener_reply *reply)
+		     enum config_source source, const struct device_config *config,
+		     struct opener_reply *reply)
 {
+	bool helper = source == CONFIG_HELPER;
 	struct opener_device *device = &reply->device;
 	int fd;
 
-	reply->error = opener_identify(child->root, config, device, reply->text);
+	reply->error = (helper ? opener_identify_helper : opener_identify)(child->root, config,
+									   device, reply->text);
 	if (reply->error || request->verb == OPENER_IDENTIFY)
 		return -1;
 	if (request->verb == OPENER_LOCK) {
@@ -97,6 +100,8 @@ static int do_device(struct child *child, const struct opener_request *request,
 		fd = opener_lock(child->root, device->location, child->broker, reply->text);
 	} else if (request->verb == OPENER_UIO) {
 		fd = opener_open_uio(child->root, device, reply->text);
+	} else if (request->verb == OPENER_HELPER) {
+		fd = opener_open_helper(child->root, device, reply->text);
 	} else if (request->verb == OPENER_PCI_CONFIG) {
 		fd = opener_open_pci_config(child->root, device, reply->text);
 	} else {
@@ -145,6 +150,7 @@ static int answer(struct child *child, struct opener_request *request, struct op
 	case OPENER_LOCK:
 	case OPENER_IDENTIFY:
 	case OPENER_UIO:
+	case OPENER_HELPER:
 	case OPENER_PCI_CONFIG:
 	case OPENER_RESOURCE:
 		device = find(child, request, &source);
@@ -157,7 +163,7 @@ static int answer(struct child *child, struct opener_request *request, struct op
 			reply->error = 0;
 			/* Behind a soft device there is nothing, nor anything to lock. */
 			if (source != CONFIG_SIM)
-				fd = do_device(child, request, device, reply);
+				fd = do_device(child, request, source, device, reply);
 		}
 		break;
 	case OPENER_N_VERBS: reply->error = -EOPNOTSUPP; break;

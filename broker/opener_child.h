@@ -23,10 +23,15 @@ _Noreturn void opener_child(int socket, const char *path, const char *root, pid_
 int opener_identify(const char *root, const struct device_config *config, struct opener_device *ret,
 		    char text[LIMIT_TEXT]);
 
+/* With source=helper: -ENXIO, it is on none of the kernel helper's lines. */
+int opener_identify_helper(const char *root, const struct device_config *config,
+			   struct opener_device *ret, char text[LIMIT_TEXT]);
+
 /* Each gives an fd, or -errno and @text. @device: of opener_identify(). */
 int opener_open_uio(const char *root, const struct opener_device *device, char text[LIMIT_TEXT]);
 int opener_open_pci_config(const char *root, const struct opener_device *device,
 			   char text[LIMIT_TEXT]);
+int opener_open_helper(const char *root, const struct opener_device *device, char text[LIMIT_TEXT]);
 int opener_open_resource(const char *root, const struct device_config *config,
 			 const struct opener_device *device, uint8_t index, char text[LIMIT_TEXT]);
 int opener_lock(const char *root, const char *name, pid_t broker, char text[LIMIT_TEXT]);

@@ -39,6 +39,16 @@ static bool all_armed(const struct plug *plug)
 	return armed(plug) == (1u << plug->config->n_devices) - 1;
 }
 
+/* An earlier device has said it, as it is about what they have in common. */
+static bool said(const struct plug *plug, uint8_t device)
+{
+	for (uint8_t d = 0; d < device; d++)
+		if (plug->device[d]->state != PLUG_ARMED &&
+		    !strcmp(plug->device[d]->problem, plug->device[device]->problem))
+			return true;
+	return false;
+}
+
 /* A sentence for each; where they do not fit, the names of the rest. */
 void plug_problem(const struct plug *plug, char ret[LIMIT_TEXT])
 {
@@ -52,7 +62,7 @@ void plug_problem(const struct plug *plug, char ret[LIMIT_TEXT])
 		const char *between = length ? "; " : "";
 		const char *text = device->problem;
 
-		if (device->state == PLUG_ARMED || !*text)
+		if (device->state == PLUG_ARMED || !*text || said(plug, d))
 			continue;
 		if (full)
 			between = ", ";
@@ -368,6 +378,7 @@ void plug_free(struct plug *plug)
 
 		opener_cancel(plug->opener, device);
 		plug->ops->close(device);
+		device->state = PLUG_ABSENT;
 		unlock(device);
 	}
 	uv_close((uv_handle_t *)&plug->idle, on_closed);

@@ -136,7 +136,7 @@ static int sim_describe(struct source *source, struct source_topology *ret,
 		memcpy(ret->device[d].name, config->name, sizeof(config->name));
 		strcpy(ret->device[d].location, "soft");
 		ret->device[d].unit = unit_of(sim, d);
-		ret->device[d].has_mask = config->sim_mask;
+		ret->device[d].has_mask = config->has_mask;
 		ret->device[d].has_status = sim->attributable & BIT(d);
 		if (ret->device[d].has_status && !edge(sim))
 			ret->can_sample[unit_of(sim, d)] = true;
@@ -187,7 +187,7 @@ static int sim_quiet(struct source *source, uint8_t device)
 {
 	struct sim *sim = sim_of(source);
 
-	if (!sim->config->device[device].sim_mask)
+	if (!sim->config->device[device].has_mask)
 		return -EOPNOTSUPP;
 	sim->quiet |= BIT(device);
 	show_masks(sim, BIT(device));
@@ -198,7 +198,7 @@ static int sim_unquiet(struct source *source, uint8_t device)
 {
 	struct sim *sim = sim_of(source);
 
-	if (!sim->config->device[device].sim_mask)
+	if (!sim->config->device[device].has_mask)
 		return -EOPNOTSUPP;
 	sim->quiet &= ~BIT(device);
 	show_masks(sim, BIT(device));
@@ -420,7 +420,7 @@ int source_sim_new(const struct line_config *config, struct uv_loop_s *loop,
 	sim->masked = UINT16_MAX;
 	for (uint8_t d = 0; d < config->n_devices; d++) {
 		sim->device[d].memfd = -1;
-		all_masked &= config->device[d].sim_mask;
+		all_masked &= config->device[d].has_mask;
 		if (config->device[d].sim_status && config->device[d].use_status)
 			sim->attributable |= BIT(d);
 	}

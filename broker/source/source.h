@@ -83,7 +83,7 @@ struct source_grant {
 enum source_grant_kind { SOURCE_GRANT_REGISTERS, SOURCE_GRANT_SIM_PIN };
 
 struct source_ops {
-	const char *name; /* "sim", "uio" */
+	const char *name; /* "sim", "uio", "helper" */
 
 	/*
 	 * Fill in the topology; it does not change afterwards (a device that is missing now still has
@@ -171,5 +171,8 @@ int source_sim_new(const struct line_config *config, struct uv_loop_s *loop,
 		   const struct source_events *events, void *user, struct source **ret);
 int source_uio_new(const struct line_config *config, struct uv_loop_s *loop, struct opener *opener,
 		   const struct source_events *events, void *user, struct source **ret);
+int source_helper_new(const struct line_config *config, struct uv_loop_s *loop,
+		      struct opener *opener, const struct source_events *events, void *user,
+		      struct source **ret);
 
 #endif

@@ -23,8 +23,8 @@ bool uevent_parse(const char *message, size_t length, struct uevent *ret)
 		return false;
 	leaving = !strncmp(message, "remove@", 7) || !strncmp(message, "unbind@", 7);
 	for (at = message; at < end; at += strlen(at) + 1)
-		if (!strcmp(at, "SUBSYSTEM=pci") || !strcmp(at, "SUBSYSTEM=uio"))
-			wanted = true;
+		wanted |= !strcmp(at, "SUBSYSTEM=pci") || !strcmp(at, "SUBSYSTEM=uio") ||
+			  !strcmp(at, "SUBSYSTEM=platform");
 	slash = strrchr(path, '/');
 	if (!wanted || !slash)
 		return false;

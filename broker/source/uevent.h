@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's hot-plug events, as far as the uio source wants them. */
+/* The kernel's hot-plug events, as far as sources want them. */
 #ifndef PTIRQ_UEVENT_H
 #define PTIRQ_UEVENT_H
 
@@ -13,7 +13,7 @@ struct uevent {
 	char name[LIMIT_NAME]; /* last component of its path: "0000:00:05.0", "uio0" */
 };
 
-/* Is @message (of @length bytes, any bytes) about a PCI or UIO device? */
+/* Is @message (of @length bytes, any bytes) about a PCI, UIO or platform device? */
 bool uevent_parse(const char *message, size_t length, struct uevent *ret);
 
 /* The next such event of the socket; false: there is none now. */

@@ -429,7 +429,7 @@ def commands(broker):
         b.write("[line a]\nsource = sin\n")
         bad = run("--check-config", b.path)
         assert bad.returncode == 1 and bad.stderr == (
-            f"{b.path}:2: source=sin: not one of sim, uio\n"), bad
+            f"{b.path}:2: source=sin: not one of sim, uio, helper\n"), bad
         b.write("[broker]\ncpu = 1023\n" + CONFIG)
         bad = run("--check-config", b.path)
         assert bad.returncode == 1 and re.match(

@@ -71,9 +71,10 @@ static const struct {
 	{"[line a]\nsource = sim\n",
 	 "@:1: line a has no device=: name at least one, as in device = "
 	 "dev0"},
-	{"\n[line a]\ndevice = dev0\n", "@:2: line a has no source=: sim or uio"},
-	{"[line a]\n[line b]\nsource=sim\ndevice=dev0\n", "@:1: line a has no source=: sim or uio"},
-	{"[line a]\nsource = usb\n", "@:2: source=usb: not one of sim, uio"},
+	{"\n[line a]\ndevice = dev0\n", "@:2: line a has no source=: sim, uio or helper"},
+	{"[line a]\n[line b]\nsource=sim\ndevice=dev0\n",
+	 "@:1: line a has no source=: sim, uio or helper"},
+	{"[line a]\nsource = usb\n", "@:2: source=usb: not one of sim, uio, helper"},
 	{"[line a]\npolicy = fair\n", "@:2: policy=fair: not one of chain, broadcast, learned"},
 	{"[line a]\nsource = sim\ndevcie = dev0\n",
 	 "@:3: [line] has no key devcie; the nearest is device"},
@@ -99,9 +100,13 @@ static const struct {
 	{"[line a]\ndevice=x name=\n", "@:2: device x: \"\" is no name: letters, digits and ._:@- "
 				       "only, at most 63; give one with name="},
 	{"[line a]\nsource=uio\ndevice=x\nmask=no\n",
-	 "@:4: mask is for source=sim: a real device tells whether it has one"},
+	 "@:4: mask is for source=sim and source=helper: without a mask of its own no device works with source=uio"},
+	{"[line a]\nsource=helper\ntrigger=edge\ndevice=x\n",
+	 "@:1: line a: source=helper knows level-triggered lines only, remove trigger=edge"},
+	{"[line a]\nsource=uio\ndevice=00:05.0\n[line b]\nsource=helper\ndevice=0000:00:05.0\n",
+	 "@:6: device 0000:00:05.0: line a (@:1) has it, and a device is on one line only"},
 	{"[line a]\nsource=sim\ndevice=x unsafe-dma\n",
-	 "@:3: unsafe-dma is for source=uio: a soft device does no DMA"},
+	 "@:3: unsafe-dma is for real devices: a soft one does no DMA"},
 	{"[line a]\nsource=uio\ntrigger=edge\ndevice=x\n",
 	 "@:1: line a: source=uio knows level-triggered lines only, remove trigger=edge"},
 	{"[line a]\ndeadline = 100\n", "@:2: deadline=100: not a duration from 1us to 1000s; write "
@@ -305,8 +310,8 @@ Test(config, everything_that_can_be_said)
 	cr_assert(line->storm_rate == 1000 && line->storm_burst == 100);
 
 	cr_assert_eq(config.line[1].trigger, CONFIG_EDGE);
-	cr_assert(config.line[1].device[0].sim_mask && config.line[1].device[0].sim_status);
-	cr_assert(!config.line[1].device[1].sim_mask && !config.line[1].device[1].sim_status);
+	cr_assert(config.line[1].device[0].has_mask && config.line[1].device[0].sim_status);
+	cr_assert(!config.line[1].device[1].has_mask && !config.line[1].device[1].sim_status);
 	cr_assert(config.line[1].allow_all);
 }
 
@@ -382,5 +387,18 @@ Test(config, the_software_line)
 	cr_assert_eq(config.line[0].n_devices, 3);
 	cr_assert_str_eq(config.line[0].device[2].name, "dev2");
 	cr_assert(config.line[0].allow_all && config.line[0].device[2].grant);
-	cr_assert(config.line[0].device[0].sim_mask && config.line[0].device[0].sim_status);
+	cr_assert(config.line[0].device[0].has_mask && config.line[0].device[0].sim_status);
+}
+
+Test(config, which_devices_of_the_helper_can_mask_themselves)
+{
+	const struct device_config *device = config.line[0].device;
+
+	cr_assert_eq(load("[line a]\nsource = helper\ndevice = 00:05.0\ndevice = 00:06.0 mask=no\n"
+			  "device = ptirq-lab.0\ndevice = /sys/devices/pci0000:00/0000:00:07.0\n"),
+		     0, "%s", problem);
+	cr_assert_eq(config.line[0].source, CONFIG_HELPER);
+	cr_assert(device[0].has_mask && !device[1].has_mask);
+	cr_assert(!device[2].has_mask, "of a platform device nothing but its interrupt is known");
+	cr_assert(device[3].has_mask);
 }

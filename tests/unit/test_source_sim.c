@@ -86,7 +86,7 @@ static void make(const char *devices, enum config_trigger trigger)
 	line.n_devices = (uint8_t)strlen(devices);
 	for (uint8_t d = 0; d < line.n_devices; d++) {
 		snprintf(line.device[d].name, sizeof(line.device[d].name), "dev%d", d);
-		line.device[d].sim_mask = devices[d] == 'm';
+		line.device[d].has_mask = devices[d] == 'm';
 		line.device[d].sim_status = line.device[d].use_status = devices[d] != 'n';
 	}
 	cr_assert_eq(source_sim_new(&line, &loop, &events, &loop, &source), 0);

@@ -4,11 +4,12 @@
 
 broker_log=/tmp/broker.log
 
-# broker_config OPTIONS DEVICE...: a line "intx" of DEVICEs ("$EDU0 name=dev0"), with further keys of
-# the line in OPTIONS, one a line.
+# broker_config OPTIONS DEVICE...: a line "intx" of DEVICEs ("$EDU0 name=dev0"), of $broker_source (uio),
+# with further keys of the line in OPTIONS, one a line.
 broker_config() {
     {
-        printf '[line intx]\nsource = uio\ngrant = yes\nunsafe-dma = yes\n%s\n' "$1"
+        printf '[line intx]\nsource = %s\ngrant = yes\nunsafe-dma = yes\n%s\n' \
+            "${broker_source:-uio}" "$1"
         shift
         for line_device; do echo "device = $line_device"; done
     } >/tmp/ptirq.conf
