@@ -62,12 +62,23 @@ static struct page_slot *slot_of(const struct subscriber *sub, uint8_t unit)
 	return pages->irq ? &pages->irq->slot[sub->first_slot + unit - sub->first_unit] : NULL;
 }
 
-static void show(const struct subscriber *sub, uint8_t unit)
+/*
+ * A faster path is shown before the source can take it: a wake must not find a slot that knows of no way
+ * past the broker. A slower one, after the source has ceased.
+ */
+static void show(const struct subscriber *sub, uint8_t unit, enum page_path path)
 {
 	struct page_slot *slot = slot_of(sub, unit);
 
 	if (slot)
-		atomic_store_explicit(&slot->path, path_of(sub, unit), memory_order_release);
+		atomic_store_explicit(&slot->path, path, memory_order_release);
+}
+
+static void show_takers(struct line *line, uint8_t unit, uint64_t subs, enum page_path path)
+{
+	for (; subs; subs &= subs - 1)
+		if (line->sub[__builtin_ctzll(subs)])
+			show(line->sub[__builtin_ctzll(subs)], unit, path);
 }
 
 /* ---- notify: the takers -------------------------------------------------------------------------- */
@@ -109,6 +120,7 @@ static void renew_takers(struct line *line, uint8_t unit)
 
 	if (wanted == before)
 		return;
+	show_takers(line, unit, wanted & ~before, PAGE_NOTIFY);
 	/* A source that is gone has forgotten them. */
 	if (arb_unit_state(line->arb, unit) != ARB_ABSENT)
 		error = set_takers(line, unit, wanted);
@@ -117,13 +129,12 @@ static void renew_takers(struct line *line, uint8_t unit)
 			 "line %s: no notify path for the moment: %s", line->config->name,
 			 strerror(-error));
 		line->source->ops->notify(line->source, unit, NULL, 0);
+		before |= wanted;
 		wanted = 0;
 	}
 	u->takers = wanted;
 	u->woken &= wanted;
-	for (uint64_t changed = before ^ wanted; changed; changed &= changed - 1)
-		if (line->sub[__builtin_ctzll(changed)])
-			show(line->sub[__builtin_ctzll(changed)], unit);
+	show_takers(line, unit, before & ~wanted, PAGE_BROKERED);
 }
 
 void path_renew(struct line *line)
@@ -262,17 +273,18 @@ int path_promote(struct line *line, const struct arb_action *action)
 	renew_takers(line, action->unit);
 	/* KVM's waiter, or the source, is its one reader from here on. */
 	edge_poll_stop(&sub->resample_poll, NULL);
+	show(sub, action->unit, PAGE_DIRECT);
 	error = watchdog_drain(sub->resample);
 	if (!error)
 		error = line->source->ops->promote(line->source, action->unit, sub->wake,
 						   sub->resample);
 	if (error) {
+		show(sub, action->unit, PAGE_BROKERED);
 		take_back(sub);
 		return error;
 	}
 	unit->direct = sub;
 	unit->silent = 0;
-	show(sub, action->unit);
 	arm_look(line, action->unit);
 	return 0;
 }
@@ -285,7 +297,7 @@ static void forget_direct(struct line *line, uint8_t unit)
 		return;
 	line->unit[unit].direct = NULL;
 	timers_cancel(&line->unit[unit].look);
-	show(sub, unit);
+	show(sub, unit, path_of(sub, unit));
 	take_back(sub);
 }
 

@@ -75,6 +75,7 @@ static void stats_fill(const struct wire_stats *row, struct ptirq_stats *ret)
 	memcpy(ret->device, row->device, sizeof(ret->device));
 	memcpy(ret->client_name, row->client_name, sizeof(ret->client_name));
 	memcpy(ret->state, row->state, sizeof(ret->state));
+	memcpy(ret->path, row->path, sizeof(ret->path));
 }
 
 static int scope_to_wire(enum ptirq_stats_scope scope)

@@ -24,6 +24,13 @@ void mark(struct ptirq_sub *sub, unsigned int index)
 	sub->pending |= UINT32_C(1) << index;
 }
 
+void woken(struct ptirq_sub *sub)
+{
+	sub->woken = true;
+	for (unsigned int i = 0; i < sub->n_units; i++)
+		mark(sub, i);
+}
+
 void unmark(struct ptirq_sub *sub)
 {
 	if (sub->pending)
@@ -76,6 +83,48 @@ static bool read_slot(struct ptirq_sub *sub, unsigned int i, struct ptirq_irq *r
 	return true;
 }
 
+static enum page_path path_of(const struct ptirq_sub *sub, unsigned int i)
+{
+	const struct page_slot *slot = &sub->ptirq->irq_page->slot[sub->first_slot + i];
+
+	return atomic_load_explicit(&slot->path, memory_order_acquire);
+}
+
+/* A round that this subscription has not answered or taken: its slot shows it. */
+static bool new_round(struct ptirq_sub *sub, unsigned int i, struct ptirq_irq *ret)
+{
+	struct ptirq_irq irq;
+
+	if (!read_slot(sub, i, &irq) || irq.round == sub->unit[i].round)
+		return false;
+	sub->unit[i].round = irq.round;
+	*ret = irq;
+	return true;
+}
+
+/*
+ * A11: its own wake was written, by the broker or by the source. While it is direct the slot says nothing
+ * of the present, and what it says of the past is nothing new any more. On the notify path the broker may
+ * be slower than this client: then the round is not known yet.
+ */
+static bool take_own(struct ptirq_sub *sub, unsigned int i, struct ptirq_irq *ret)
+{
+	enum page_path path = path_of(sub, i);
+	bool fresh = new_round(sub, i, ret), was_woken = sub->woken;
+
+	sub->woken = false;
+	if (fresh && path != PAGE_DIRECT)
+		return true;
+	if (path == PAGE_BROKERED || !was_woken)
+		return false;
+	*ret = (struct ptirq_irq){
+		.unit = sub->unit[i].id,
+		.flags = PTIRQ_NOTIFIED,
+		.epoch = sub->ptirq->epoch,
+	};
+	return true;
+}
+
 int take(struct ptirq_sub *sub, struct ptirq_irq *ret)
 {
 	struct ptirq_irq irq;
@@ -89,6 +138,12 @@ int take(struct ptirq_sub *sub, struct ptirq_irq *ret)
 			unmark(sub);
 		sub->pending = rest;
 		sub->cursor = i + 1;
+		if (sub->waits) {
+			if (!take_own(sub, i, ret))
+				continue;
+			sub->unit[i].taken = true;
+			return 0;
+		}
 		if (sub->request.messages)
 			irq = sub->unit[i].message;
 		else if (!read_slot(sub, i, &irq))
@@ -98,6 +153,7 @@ int take(struct ptirq_sub *sub, struct ptirq_irq *ret)
 			continue;
 		sub->unit[i].round = irq.round;
 		sub->unit[i].count = irq.count;
+		sub->unit[i].taken = true;
 		*ret = irq;
 		return 0;
 	}
@@ -113,7 +169,7 @@ static int may_take(struct ptirq_sub *sub)
 		return r;
 	if (__builtin_expect(sub->evicted, 0))
 		return fail(ptirq, -ESTALE, "%s", sub->reason);
-	if (__builtin_expect(sub->request.own_eventfds, 0))
+	if (__builtin_expect(sub->request.own_eventfds && !sub->waits, 0))
 		return fail(ptirq, -EINVAL,
 			    "the interrupts of this subscription come by its own wake eventfd");
 	return 0;
@@ -122,9 +178,12 @@ static int may_take(struct ptirq_sub *sub)
 int ptirq_take(struct ptirq_sub *sub, struct ptirq_irq *ret)
 {
 	int r = may_take(sub);
+	eventfd_t times;
 
 	if (r < 0)
 		return r;
+	if (sub->waits && sub->wake >= 0 && eventfd_read(sub->wake, &times) == 0)
+		woken(sub);
 	news_take(sub->ptirq);
 	return take(sub, ret);
 }
@@ -220,10 +279,28 @@ static void ack_by_message(struct ptirq_sub *sub, const struct ptirq_irq *irq,
 	link_send(sub->ptirq, &request);
 }
 
+/*
+ * A11: the round of an interrupt that came without. By now the broker may have one; if not, 0 is for the
+ * one to come. False: it is not the broker that waits.
+ */
+static bool find_round(struct ptirq_sub *sub, unsigned int i, uint32_t *ret)
+{
+	enum page_path path = path_of(sub, i);
+	struct ptirq_irq irq;
+
+	if (!sub->waits)
+		return true;
+	if (path == PAGE_DIRECT)
+		return false;
+	if (new_round(sub, i, &irq))
+		*ret = irq.round;
+	return *ret || path == PAGE_NOTIFY;
+}
+
 int ptirq_ack(struct ptirq_sub *sub, const struct ptirq_irq *irq, enum ptirq_verdict verdict)
 {
 	struct ptirq *ptirq = sub->ptirq;
-	uint32_t slot;
+	uint32_t slot, round = irq->round;
 	int i, r;
 
 	r = owner_check(ptirq);
@@ -236,14 +313,19 @@ int ptirq_ack(struct ptirq_sub *sub, const struct ptirq_irq *irq, enum ptirq_ver
 		return 0;
 	i = sub_unit(sub, irq->unit);
 	/* The same epoch but another connection: what is not known to be asked is not answered. */
-	if (i < 0 || !sub->unit[i].round)
+	if (i < 0 || !sub->unit[i].taken)
 		return 0;
 	if (sub->request.messages) {
 		ack_by_message(sub, irq, verdict);
 		return 0;
 	}
+	if (!round && !find_round(sub, (unsigned int)i, &round)) {
+		/* A11: a counter that is full says as much. */
+		eventfd_write(sub->resample, 1);
+		return 0;
+	}
 	slot = sub->first_slot + (uint32_t)i;
-	atomic_store_explicit(&ptirq->ack_page->word[slot], PAGE_ACK(irq->round, verdict),
+	atomic_store_explicit(&ptirq->ack_page->word[slot], PAGE_ACK(round, verdict),
 			      memory_order_release);
 	if (page_news_post(&ptirq->ack_page->to_broker, slot))
 		ptirq->ring_due = true;
@@ -266,6 +348,19 @@ int ptirq_ack_wait(struct ptirq_sub *sub, struct ptirq_irq *irq, enum ptirq_verd
 		return ptirq_wait(sub, irq, timeout_ms);
 	rest(sub->ptirq);
 	return r;
+}
+
+enum ptirq_path ptirq_sub_path(struct ptirq_sub *sub)
+{
+	if (!sub->ptirq->irq_page || sub->n_units != 1)
+		return PTIRQ_PATH_BROKERED;
+	switch (path_of(sub, 0)) {
+	case PAGE_NOTIFY: return PTIRQ_PATH_NOTIFY;
+	case PAGE_DIRECT: return PTIRQ_PATH_DIRECT;
+	case PAGE_BROKERED:
+	case PAGE_N_PATHS: break;
+	}
+	return PTIRQ_PATH_BROKERED;
 }
 
 int ptirq_set_handler(struct ptirq_sub *sub,

@@ -26,7 +26,9 @@ static void device_fill(const struct wire_device *device, struct ptirq_device_in
 			 (device->has_status ? PTIRQ_DEV_STATUS : 0) |
 			 (device->held ? PTIRQ_DEV_HELD : 0) |
 			 (device->grantable ? PTIRQ_DEV_GRANTABLE : 0) |
-			 (device->unsafe_dma ? PTIRQ_DEV_UNSAFE_DMA : 0),
+			 (device->unsafe_dma ? PTIRQ_DEV_UNSAFE_DMA : 0) |
+			 (strcmp(device->path, "notify") == 0 ? PTIRQ_DEV_NOTIFY : 0) |
+			 (strcmp(device->path, "direct") == 0 ? PTIRQ_DEV_DIRECT : 0),
 	};
 	memcpy(ret->name, device->name, sizeof(ret->name));
 	memcpy(ret->location, device->location, sizeof(ret->location));

@@ -87,6 +87,7 @@ static void new_epoch(struct ptirq *ptirq, uint64_t epoch, const int *fds)
 		for (uint32_t i = 0; i < sub->n_units; i++) {
 			sub->unit[i].round = 0;
 			sub->unit[i].count = 0;
+			sub->unit[i].taken = false;
 			/* The page may have been written before it came. */
 			if (!sub->request.messages)
 				mark(sub, i);

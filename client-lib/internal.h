@@ -81,6 +81,7 @@ struct ptirq {
 	struct ptirq_sub *ready; /* those with news that nobody has taken, oldest first */
 	struct ptirq_sub *by_slot[LIMIT_SLOTS];
 	uint32_t slots;   /* of these, how many are somebody's */
+	uint32_t wakes;   /* subscriptions whose own wake eventfd is in the epoll */
 	uint64_t turn;    /* of dispatch */
 	bool dispatching; /* a handler is running */
 	bool ring_due;    /* verdicts are in the page, and the broker has not been told */
@@ -114,10 +115,13 @@ struct ptirq_sub {
 		uint32_t id;
 		uint32_t round; /* of the last interrupt that was taken; 0: none in this epoch */
 		uint64_t count;
+		bool taken; /* an interrupt, in this epoch, whether or not its round was known */
 		struct ptirq_irq message; /* the latest that came by message */
 	} unit[LIMIT_UNITS_PER_LINE];
 
 	int wake, resample; /* own eventfds; -1 without */
+	bool waits;         /* they are for the library to wait for, not for the caller (A11) */
+	bool woken;         /* ... and the wake eventfd has been written since the last take */
 	bool rebind;
 	bool parked;
 	bool evicted;
@@ -157,6 +161,9 @@ void link_start(struct ptirq *ptirq);
 int link_step(struct ptirq *ptirq, int timeout_ms);
 /* Give the request its id and send it. A link that cannot is lost, and its -errno returned. */
 int link_send(struct ptirq *ptirq, struct wire_request *request);
+/* Wait for a subscription's own wake eventfd as well; 0 or -errno. Unwatch closes it. */
+int link_watch(struct ptirq *ptirq, struct ptirq_sub *sub);
+void link_unwatch(struct ptirq *ptirq, struct ptirq_sub *sub);
 /* The connection is gone: everything of this life is dropped, the timer will try again. */
 void link_lost(struct ptirq *ptirq, int err);
 /* The same, for ever. The sentence is the caller's, by fail(). */
@@ -210,6 +217,8 @@ int sub_unit(const struct ptirq_sub *sub, uint32_t unit);
 
 /* Unit @index of @sub has something to look at. */
 void mark(struct ptirq_sub *sub, unsigned int index);
+/* Its own wake eventfd was written. */
+void woken(struct ptirq_sub *sub);
 /* Nothing is pending any more. */
 void unmark(struct ptirq_sub *sub);
 /* Look at the page's news once. */

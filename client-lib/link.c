@@ -16,15 +16,18 @@
 #include <unistd.h>
 #include <utlist.h>
 
-/* What an epoll event is about. */
+/* What an epoll event is about; else it is a subscription, whose own wake eventfd it is. */
 enum { TAG_SOCK, TAG_WAKE, TAG_TIMER };
+
+/* Taken at once; the others come with the next look. */
+#define EVENTS_PER_STEP 8
 
 /* Messages read in one step: a broker that talks without end does not keep a caller from its time-out. */
 #define MESSAGES_PER_STEP 64
 
-static int watch_fd(struct ptirq *ptirq, int fd, uint32_t events, uint32_t tag)
+static int watch_fd(struct ptirq *ptirq, int fd, uint32_t events, uintptr_t tag)
 {
-	struct epoll_event event = {.events = events, .data.u32 = tag};
+	struct epoll_event event = {.events = events, .data.u64 = tag};
 
 	return epoll_ctl(ptirq->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
@@ -35,6 +38,22 @@ static void unwatch_and_close(struct ptirq *ptirq, int *fd)
 	if (*fd >= 0 && *ptirq->owner)
 		epoll_ctl(ptirq->epoll, EPOLL_CTL_DEL, *fd, NULL);
 	close_fd(fd);
+}
+
+int link_watch(struct ptirq *ptirq, struct ptirq_sub *sub)
+{
+	int r = watch_fd(ptirq, sub->wake, EPOLLIN | EPOLLET, (uintptr_t)sub);
+
+	if (r == 0)
+		ptirq->wakes++;
+	return r;
+}
+
+void link_unwatch(struct ptirq *ptirq, struct ptirq_sub *sub)
+{
+	if (sub->wake >= 0)
+		ptirq->wakes--;
+	unwatch_and_close(ptirq, &sub->wake);
 }
 
 /* 0: off. */
@@ -347,12 +366,12 @@ static void receive(struct ptirq *ptirq)
 
 /*
  * Nothing can come but by the socket: the link is up, so the timer is off, and there is no slot whose
- * news the wake eventfd would tell of. Then the socket itself is waited in, which saves two of four
+ * news a wake eventfd would tell of. Then the socket itself is waited in, which saves two of four
  * system calls for each interrupt by message.
  */
 static bool only_socket(const struct ptirq *ptirq)
 {
-	return ptirq->link == LINK_UP && !ptirq->slots;
+	return ptirq->link == LINK_UP && !ptirq->slots && !ptirq->wakes;
 }
 
 static void timer_expired(struct ptirq *ptirq)
@@ -372,7 +391,7 @@ static void timer_expired(struct ptirq *ptirq)
 
 int link_step(struct ptirq *ptirq, int timeout_ms)
 {
-	struct epoll_event events[3];
+	struct epoll_event events[EVENTS_PER_STEP];
 	bool answered;
 	int n;
 
@@ -380,14 +399,15 @@ int link_step(struct ptirq *ptirq, int timeout_ms)
 	ring(ptirq);
 	if (timeout_ms < 0 && only_socket(ptirq))
 		return receive_one(ptirq, true, &answered);
-	n = epoll_wait(ptirq->epoll, events, 3, timeout_ms);
+	n = epoll_wait(ptirq->epoll, events, EVENTS_PER_STEP, timeout_ms);
 	if (n < 0)
 		return -errno;
 	for (int i = 0; i < n; i++)
-		switch (events[i].data.u32) {
+		switch (events[i].data.u64) {
 		case TAG_WAKE: ptirq->kicked = false; break; /* what for is in the page */
 		case TAG_SOCK: receive(ptirq); break;
 		case TAG_TIMER: timer_expired(ptirq); break;
+		default: woken((struct ptirq_sub *)(uintptr_t)events[i].data.u64);
 		}
 	return 0;
 }

@@ -53,7 +53,16 @@ int sub_bind(struct ptirq_sub *sub, const struct wire_reply *reply, int fds[LIMI
 	    n > LIMIT_UNITS_PER_LINE || first > LIMIT_SLOTS - n ||
 	    (sub->request.own_eventfds && (fds[0] < 0 || fds[1] < 0)))
 		return fail(ptirq, -EPROTO, "the broker's answer to a subscription makes no sense");
-	if (sub->request.own_eventfds) {
+	if (sub->waits) {
+		sub->wake = fds[0];
+		sub->resample = fds[1];
+		fds[0] = fds[1] = -1;
+		r = link_watch(ptirq, sub);
+		if (r < 0) {
+			close_fd(&sub->wake);
+			return fail(ptirq, r, "epoll: %s", strerror(-r));
+		}
+	} else if (sub->request.own_eventfds) {
 		r = replace_fd(&sub->wake, &fds[0]);
 		if (r == 0)
 			r = replace_fd(&sub->resample, &fds[1]);
@@ -68,6 +77,7 @@ int sub_bind(struct ptirq_sub *sub, const struct wire_reply *reply, int fds[LIMI
 		sub->unit[i].id = reply->subscribe.unit[i];
 		sub->unit[i].round = 0;
 		sub->unit[i].count = 0;
+		sub->unit[i].taken = false;
 		if (sub->request.messages || sub->request.own_eventfds)
 			continue;
 		ptirq->slots += !ptirq->by_slot[first + i];
@@ -88,6 +98,11 @@ void sub_unbind(struct ptirq_sub *sub)
 			ptirq->by_slot[sub->first_slot + i] = NULL;
 			ptirq->slots--;
 		}
+	if (sub->waits) {
+		link_unwatch(ptirq, sub);
+		close_fd(&sub->resample);
+		sub->woken = false;
+	}
 	sub->id = 0;
 	sub->n_units = 0;
 }
@@ -113,7 +128,8 @@ void sub_free(struct ptirq_sub *sub)
 
 static int options_check(struct ptirq *ptirq, const struct ptirq_options *options)
 {
-	const uint32_t known = PTIRQ_OPT_EVENTFDS | PTIRQ_OPT_RESAMPLE | PTIRQ_OPT_MESSAGES;
+	const uint32_t by_eventfd = PTIRQ_OPT_EVENTFDS | PTIRQ_OPT_DIRECT | PTIRQ_OPT_NOTIFY;
+	const uint32_t known = by_eventfd | PTIRQ_OPT_RESAMPLE | PTIRQ_OPT_MESSAGES;
 
 	/* The first version's size; what a later one adds lies behind it. */
 	if (options->size < sizeof(*options))
@@ -127,9 +143,14 @@ static int options_check(struct ptirq *ptirq, const struct ptirq_options *option
 	if (options->flags & ~known)
 		return fail(ptirq, -EINVAL, "unknown flags 0x%x in ptirq_options",
 			    options->flags & ~known);
-	if ((options->flags & PTIRQ_OPT_EVENTFDS) && (options->flags & PTIRQ_OPT_MESSAGES))
+	if ((options->flags & by_eventfd) && (options->flags & PTIRQ_OPT_MESSAGES))
 		return fail(ptirq, -EINVAL,
 			    "interrupts come by eventfds of one's own or by messages, not by both");
+	if ((options->flags & PTIRQ_OPT_NOTIFY) && (options->flags & PTIRQ_OPT_RESAMPLE))
+		return fail(
+			ptirq, -EINVAL,
+			"PTIRQ_OPT_NOTIFY wakes at every interrupt, which PTIRQ_OPT_RESAMPLE asks "
+			"not to be");
 	if (options->priority > 255)
 		return fail(ptirq, -EINVAL, "priority %u: at most 255", options->priority);
 	return 0;
@@ -150,7 +171,9 @@ static int request_fill(struct ptirq *ptirq, const char *line, const struct ptir
 	ret->priority = options->priority;
 	ret->deadline_ns = options->deadline_ns;
 	ret->messages = options->flags & PTIRQ_OPT_MESSAGES;
-	ret->own_eventfds = options->flags & PTIRQ_OPT_EVENTFDS;
+	ret->direct = options->flags & PTIRQ_OPT_DIRECT;
+	ret->notify = options->flags & PTIRQ_OPT_NOTIFY;
+	ret->own_eventfds = (options->flags & PTIRQ_OPT_EVENTFDS) || ret->direct || ret->notify;
 	ret->resample = options->flags & PTIRQ_OPT_RESAMPLE;
 	return 0;
 }
@@ -173,6 +196,7 @@ int ptirq_subscribe(struct ptirq *ptirq, const char *line, const struct ptirq_op
 		free(sub);
 		return r;
 	}
+	sub->waits = sub->request.own_eventfds && !(options->flags & PTIRQ_OPT_EVENTFDS);
 	question.request.kind = WIRE_REQ_SUBSCRIBE;
 	question.request.subscribe = sub->request;
 	r = ask(ptirq, &question, &reply, fds);
@@ -234,7 +258,7 @@ const char *ptirq_sub_line(const struct ptirq_sub *sub)
 
 static int need_eventfds(struct ptirq_sub *sub)
 {
-	if (sub->request.own_eventfds)
+	if (sub->request.own_eventfds && !sub->waits)
 		return 0;
 	return fail(sub->ptirq, -EINVAL,
 		    "this subscription to %s was made without PTIRQ_OPT_EVENTFDS",

@@ -48,8 +48,8 @@ int verb_lines(struct ctl *ctl, int argc, char **argv)
 static int subscriber_row(const struct ptirq_stats *s, void *userdata)
 {
 	output_row(userdata, s->client_name, s->client, (uint64_t)s->pid, (uint64_t)s->uid,
-		   s->device, s->state, s->asks, s->handled, s->timeouts, s->response_p50_ns,
-		   s->response_p99_ns);
+		   s->device, s->state, s->path, s->asks, s->handled, s->timeouts,
+		   s->response_p50_ns, s->response_p99_ns);
 	return 0;
 }
 
@@ -65,6 +65,7 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 		{"held", "HELD", CELL_BOOL},
 		{"grantable", "GRANTABLE", CELL_BOOL},
 		{"unsafe_dma", "UNSAFE DMA", CELL_BOOL},
+		{"path", "PATH", CELL_TEXT},
 		{0},
 	};
 	static const struct column subscribers[] = {
@@ -74,6 +75,7 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 		{"uid", "UID", CELL_ID},
 		{"device", "DEVICE", CELL_TEXT},
 		{"state", "STATE", CELL_TEXT},
+		{"path", "PATH", CELL_TEXT},
 		{"asks", "ASKS", CELL_NUMBER},
 		{"handled", "HANDLED", CELL_NUMBER},
 		{"timeouts", "TIMEOUTS", CELL_NUMBER},
@@ -115,7 +117,10 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 		output_row(output, d->name, d->location, (uint64_t)d->unit,
 			   !!(d->flags & PTIRQ_DEV_PRESENT), !!(d->flags & PTIRQ_DEV_MASK),
 			   !!(d->flags & PTIRQ_DEV_STATUS), !!(d->flags & PTIRQ_DEV_HELD),
-			   !!(d->flags & PTIRQ_DEV_GRANTABLE), !!(d->flags & PTIRQ_DEV_UNSAFE_DMA));
+			   !!(d->flags & PTIRQ_DEV_GRANTABLE), !!(d->flags & PTIRQ_DEV_UNSAFE_DMA),
+			   d->flags & PTIRQ_DEV_DIRECT   ? "direct"
+			   : d->flags & PTIRQ_DEV_NOTIFY ? "notify"
+							 : "brokered");
 	}
 	output_table(output, "subscribers", subscribers);
 	r = ptirq_get_stats(ctl->ptirq, PTIRQ_STATS_SUBSCRIBERS, argv[1], subscriber_row, output);

@@ -13,6 +13,7 @@ static const struct column columns[] = {
 	{"device", "DEVICE", CELL_TEXT},
 	{"client", NULL, CELL_NUMBER},
 	{"state", "STATE", CELL_TEXT},
+	{"path", NULL, CELL_TEXT},
 	{"rounds", "ROUNDS", CELL_NUMBER},
 	{"asks", "ASKS", CELL_NUMBER},
 	{"handled", "HANDLED", CELL_NUMBER},
@@ -73,9 +74,9 @@ static int row(const struct ptirq_stats *s, void *userdata)
 
 	output_row(listing->output, name_of(listing->scope, s, name, sizeof(name)),
 		   scopes[listing->scope], s->line, (uint64_t)s->unit, s->device, s->client,
-		   s->state, s->rounds, s->asks, s->handled, s->not_mine, s->eoi, s->timeouts,
-		   s->debts, s->strikes, s->stale, s->retracted, s->spurious, s->unhandled,
-		   s->throttled, s->forced, s->faults, s->masked_ns, s->max_masked_ns,
+		   s->state, s->path, s->rounds, s->asks, s->handled, s->not_mine, s->eoi,
+		   s->timeouts, s->debts, s->strikes, s->stale, s->retracted, s->spurious,
+		   s->unhandled, s->throttled, s->forced, s->faults, s->masked_ns, s->max_masked_ns,
 		   s->throttled_ns, s->response_count, s->response_p50_ns, s->response_p99_ns,
 		   s->response_p999_ns, s->response_max_ns);
 	return 0;

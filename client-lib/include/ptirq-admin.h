@@ -42,6 +42,7 @@ struct ptirq_stats {
 	uint64_t masked_ns, max_masked_ns, throttled_ns;
 	uint64_t response_count, response_p50_ns, response_p99_ns, response_p999_ns,
 		response_max_ns;
+	char path[16]; /* of a unit or a subscriber: "brokered", "notify", "direct" */
 };
 
 /* @line NULL: all. As ptirq_list_lines(). */

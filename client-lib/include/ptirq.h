@@ -64,21 +64,27 @@ enum ptirq_verdict {
 enum ptirq_irq_flags {
 	PTIRQ_PROBE = 1 << 0, /* you were late before; this is your chance to be asked again */
 	PTIRQ_MAYBE = 1 << 1, /* delivered to be safe (after a restart): perhaps nothing is there */
-	PTIRQ_NOTIFIED = 1 << 2, /* came straight from the source; the round is not known yet */
+	PTIRQ_NOTIFIED = 1 << 2, /* the source woke you by itself; see round */
 	PTIRQ_HEDGE = 1 << 3,    /* somebody else was asked first */
 	PTIRQ_EDGE = 1 << 4, /* edge-triggered line: no verdict is owed, ptirq_ack() does nothing */
 	PTIRQ_RETRACTED = 1 << 5, /* the broker has stopped waiting; an ack now counts as late */
 };
 
-/* One interrupt. Filled by the library; pass it back to ptirq_ack() unchanged. */
+/*
+ * One interrupt. Filled by the library; pass it back to ptirq_ack() unchanged.
+ *
+ * With PTIRQ_OPT_DIRECT and PTIRQ_OPT_NOTIFY you may be woken before the broker knows of the interrupt, or
+ * without it. Then round is 0, flags is PTIRQ_NOTIFIED, unit and epoch are as ever, and the others are 0:
+ * not known. The ack is the same.
+ */
 struct ptirq_irq {
-	uint32_t round;       /* number of the arbitration round of this unit */
+	uint32_t round;       /* number of the arbitration round of this unit; 0: not known */
 	uint32_t unit;        /* which independently maskable part of the line */
 	uint32_t flags;       /* enum ptirq_irq_flags */
 	uint32_t status;      /* devices known to assert, bit n = device n of ptirq_line_info() */
 	uint64_t fired_at_ns; /* CLOCK_MONOTONIC, when the broker learned of it */
 	uint64_t
-		count; /* interrupts delivered to this subscription's unit so far, this one included */
+		count; /* how often the broker has asked this subscription about the unit, this included */
 	uint64_t missed; /* of these, how many the broker stopped waiting for */
 	uint64_t epoch;  /* the broker's life it belongs to */
 };
@@ -133,6 +139,24 @@ enum ptirq_option_flags {
 	/* Through the socket instead of the shared page: slower; for debugging. What was retracted
 	 * before it was looked at may still be delivered. */
 	PTIRQ_OPT_MESSAGES = 1 << 2,
+	/*
+	 * Faster ways past the broker, where the line's source has them; otherwise, and whenever they are
+	 * not possible at the moment, all is as without. They change while you run, and no interrupt is
+	 * lost by that: ptirq_sub_path() tells. For one unit only: name the device, if the line has several
+	 * units. Interrupts come by ptirq_wait(), ptirq_take() or a handler; together with
+	 * PTIRQ_OPT_EVENTFDS by those eventfds, and not by these functions.
+	 *
+	 * Direct: while nobody else subscribes to the unit or watches it, and the line has direct=yes. The
+	 * source wakes you and your ack unmasks the device, whatever the verdict. Two deadlines without an
+	 * ack, and the broker takes the device back.
+	 */
+	PTIRQ_OPT_DIRECT = 1 << 3,
+	/*
+	 * Notify: on shared lines too. The source wakes every such subscriber at each interrupt; whose it
+	 * was, and when to unmask, the broker decides by the verdicts as ever. So expect to be woken for
+	 * others' devices: say PTIRQ_NOT_MINE. Not with PTIRQ_OPT_RESAMPLE.
+	 */
+	PTIRQ_OPT_NOTIFY = 1 << 4,
 };
 
 /* Zero it, set @size = sizeof, fill in what you need; what a later version adds is 0 then. */
@@ -167,6 +191,14 @@ void ptirq_set_userdata(struct ptirq_sub *sub, void *userdata);
 void *ptirq_get_userdata(const struct ptirq_sub *sub);
 const char *ptirq_sub_line(const struct ptirq_sub *sub);
 
+/* Which way the interrupts of a subscription take at this moment; a load, no question to the broker. */
+enum ptirq_path {
+	PTIRQ_PATH_BROKERED, /* the source wakes the broker, which asks */
+	PTIRQ_PATH_NOTIFY,   /* PTIRQ_OPT_NOTIFY */
+	PTIRQ_PATH_DIRECT,   /* PTIRQ_OPT_DIRECT */
+};
+enum ptirq_path ptirq_sub_path(struct ptirq_sub *sub);
+
 /*
  * Wait for this subscription's next interrupt, at most @timeout_ms (-1: for ever; 0: do not wait).
  * Other subscriptions' interrupts are kept for their own wait or take; handlers are not run.
@@ -176,14 +208,15 @@ const char *ptirq_sub_line(const struct ptirq_sub *sub);
  */
 int ptirq_wait(struct ptirq_sub *sub, struct ptirq_irq *ret, int timeout_ms);
 
-/* The same without looking at the sockets: only what the page already holds. -EAGAIN: nothing; else
- * -ESTALE and -EINVAL as above. */
+/* The same without looking at the sockets: only what the page already holds (with PTIRQ_OPT_DIRECT or
+ * PTIRQ_OPT_NOTIFY, a read of the eventfd). -EAGAIN: nothing; else -ESTALE and -EINVAL as above. */
 int ptirq_take(struct ptirq_sub *sub, struct ptirq_irq *ret);
 
 /*
  * The verdict on @irq. Never blocks. 0 even if the round has gone on or the broker has restarted
  * meanwhile: the broker counts a late verdict, and that is all. -EINVAL: not a verdict.
- * Before its round is known (PTIRQ_NOTIFIED) the verdict is for the round to come.
+ * Before its round is known (round 0) the verdict is for the round to come; on the direct path, where
+ * nobody arbitrates, any verdict unmasks the device.
  */
 int ptirq_ack(struct ptirq_sub *sub, const struct ptirq_irq *irq, enum ptirq_verdict verdict);
 
@@ -240,6 +273,8 @@ enum ptirq_device_flags {
 	PTIRQ_DEV_HELD = 1 << 3,       /* kept quiet: nobody who answers wants it */
 	PTIRQ_DEV_GRANTABLE = 1 << 4,  /* ptirq_map_device() may work */
 	PTIRQ_DEV_UNSAFE_DMA = 1 << 5, /* granted without an IOMMU */
+	PTIRQ_DEV_NOTIFY = 1 << 6,     /* somebody is on the notify path of its unit */
+	PTIRQ_DEV_DIRECT = 1 << 7,     /* somebody is on the direct path of its unit */
 };
 
 struct ptirq_line_info {

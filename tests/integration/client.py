@@ -429,25 +429,29 @@ class Subscription:
         if self.wake is None:
             self.client.take_news()
         else:
+            path = self.path()
             for slot in range(self.first_slot, self.first_slot + len(self.units)):
                 self.look(slot)
-            if not self.asks and self.client.pages and self.path() != BROKERED:
+            if path == DIRECT:
+                self.asks.clear()  # of the past
+            if not self.asks and path != BROKERED:
                 # The source was faster than the broker, or does not tell it at all.
                 self.asks.append(pb.Interrupt(unit=self.units[0], flags=NOTIFIED))
 
     def path(self):
-        return self.client.pages.path(self.first_slot)
+        return self.client.pages.path(self.first_slot) if self.client.pages else BROKERED
 
     def answer(self, ask, verdict):
         if self.messages:
             self.client.ask(ack=pb.Ack(subscription=self.id, unit=ask.unit, round=ask.round,
                                        verdict=verdict))
             return
-        if not ask.round:
+        path = self.path()
+        if not ask.round and path != DIRECT:
             # Perhaps there is a number now.
             self.look(self.first_slot)
             ask = self.asks.popleft() if self.asks else ask
-        if self.wake is not None and (verdict == EOI or not ask.round and self.path() != NOTIFY):
+        if self.wake is not None and (verdict == EOI or not ask.round and path != NOTIFY):
             os.write(self.resample, struct.pack("=Q", 1))
         else:
             slot = self.first_slot + self.units.index(ask.unit)
