@@ -102,6 +102,35 @@ uio() { echo "/dev/$(ls "$pci/$1/uio")"; }
 # line_of ADDRESS: the kernel helper's node of the device's line.
 line_of() { echo "/dev/$(basename "$(readlink "$pci/$1/ptirq_line")" | tr ! /)"; }
 
+# hold LINE: helper_hold in the background ($holder), which "ask WORDS..." asks and let_go ends.
+hold() {
+    rm -f /tmp/ask /tmp/answer
+    mkfifo /tmp/ask /tmp/answer
+    helper_hold "$1" </tmp/ask >/tmp/answer &
+    holder=$!
+    exec 3>/tmp/ask 4</tmp/answer
+}
+ask() {
+    echo "$*" >&3
+    read -r hold_answer <&4
+    echo "$hold_answer"
+}
+let_go() {
+    exec 3>&- 4<&-
+    kill -9 $holder 2>/dev/null || true
+    wait $holder || true
+}
+
+# asked NAME QUESTION PATTERN: a result line by whether the holder's answer is like that.
+asked() {
+    asked_answer=$(ask "$2")
+    # shellcheck disable=SC2254 # a pattern it is
+    case "$asked_answer" in
+    $3) pass "$1" "$2: $asked_answer" ;;
+    *) fail "$1" "$2: $asked_answer, not $3" ;;
+    esac
+}
+
 # masked ADDRESS: whether DisINTx is set.
 masked() { [ $(($(od -An -tu1 -j5 -N1 "$pci/$1/config") & 4)) -ne 0 ]; }
 
