@@ -178,12 +178,9 @@ static int may_take(struct ptirq_sub *sub)
 int ptirq_take(struct ptirq_sub *sub, struct ptirq_irq *ret)
 {
 	int r = may_take(sub);
-	eventfd_t times;
 
 	if (r < 0)
 		return r;
-	if (sub->waits && sub->wake >= 0 && eventfd_read(sub->wake, &times) == 0)
-		woken(sub);
 	news_take(sub->ptirq);
 	return take(sub, ret);
 }

@@ -208,8 +208,9 @@ enum ptirq_path ptirq_sub_path(struct ptirq_sub *sub);
  */
 int ptirq_wait(struct ptirq_sub *sub, struct ptirq_irq *ret, int timeout_ms);
 
-/* The same without looking at the sockets: only what the page already holds (with PTIRQ_OPT_DIRECT or
- * PTIRQ_OPT_NOTIFY, a read of the eventfd). -EAGAIN: nothing; else -ESTALE and -EINVAL as above. */
+/* The same without looking at the sockets: only what the page already holds; with PTIRQ_OPT_DIRECT or
+ * PTIRQ_OPT_NOTIFY, what the last ptirq_dispatch() or ptirq_wait() has found. -EAGAIN: nothing; else
+ * -ESTALE and -EINVAL as above. */
 int ptirq_take(struct ptirq_sub *sub, struct ptirq_irq *ret);
 
 /*

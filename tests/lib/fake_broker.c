@@ -175,6 +175,11 @@ unsigned int fake_own_resampled(struct fake *fake)
 	return (unsigned int)tell(fake, (struct command){.op = OP_OWN_RESAMPLED}).value;
 }
 
+void fake_take_path(struct fake *fake, uint32_t slot, enum page_path path)
+{
+	tell(fake, (struct command){.op = OP_TAKE_PATH, .slot = slot, .number = path});
+}
+
 unsigned int fake_count(struct fake *fake, enum wire_request_kind kind)
 {
 	return (unsigned int)tell(fake, (struct command){.op = OP_COUNT, .number = kind}).value;

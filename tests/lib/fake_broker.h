@@ -54,6 +54,8 @@ unsigned int fake_ack_writes(struct fake *fake);
 /* The latest subscription with eventfds of its own. */
 void fake_own_wake(struct fake *fake);
 unsigned int fake_own_resampled(struct fake *fake);
+/* From now on the slot shows this path. */
+void fake_take_path(struct fake *fake, uint32_t slot, enum page_path path);
 
 /* Is there a client that has not hung up? */
 bool fake_connected(struct fake *fake);

@@ -334,6 +334,7 @@ static uint64_t obey(const struct command *c, struct answer *ret)
 	case OP_ACK_WRITES: return counter(me.ack);
 	case OP_OWN_WAKE: return (uint64_t)eventfd_write(me.own_wake, 1);
 	case OP_OWN_RESAMPLED: return counter(me.own_resample);
+	case OP_TAKE_PATH: atomic_store(&me.irq_page->slot[c->slot].path, c->number); return 0;
 	case OP_CONNECTED: return me.client >= 0;
 	case OP_COUNT: ret->request = me.last[c->number]; return me.count[c->number];
 	}
