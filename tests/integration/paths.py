@@ -3,11 +3,13 @@
 """A11: past the broker and back. The software line relays by itself, so that no kernel is needed."""
 import contextlib
 import os
+import re
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from ptirq_test import Broker, Refused, main, pb, test  # noqa: E402
+from ptirq_test import BUILD, Broker, Refused, main, pb, test  # noqa: E402
 from client import (BROKERED, DIRECT, EOI, HANDLED, NOT_MINE, NOTIFY, drain,  # noqa: E402
                     wait_readable)
 
@@ -337,6 +339,42 @@ def a_guest_is_direct(broker):
         guest.sub.answer(ask, EOI)
         raiser.sim_assert("apart", "dev0", 2)
         assert guest.serve() == 2
+
+
+def flight(broker, line, *devices):
+    """Asserted is served while somebody comes and goes; what the program says of it."""
+    run = subprocess.run([os.path.join(BUILD, "tests", "integration", "path_flight"),
+                          broker.socket, line, "1.5", *devices],
+                         capture_output=True, text=True, timeout=60)
+    print("      " + run.stdout.strip().replace("\n", "\n      "))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "evicted" not in broker.said(), broker.said()
+    with broker.client() as client:
+        for row in client.stats(pb.STATS_UNITS, line):
+            assert row.timeouts == row.strikes == row.throttled == 0, row
+    return run.stdout
+
+
+@test
+def in_flight_direct(broker):
+    said = flight(broker, "apart", "dev1:d")
+    assert int(re.search(r"(\d+) changes", said)[1]) > 20, said
+
+
+@test
+def in_flight_direct_and_notify(broker):
+    said = flight(broker, "apart", "dev1:dn")
+    assert int(re.search(r"(\d+) changes", said)[1]) > 20, said
+
+
+@test
+def in_flight_shared(broker):
+    flight(broker, "learned", "dev0:dn", "dev1:n", "dev2:-")
+
+
+@test
+def in_flight_shared_by_all(broker):
+    flight(broker, "broadcast", "dev0:n", "dev1:n", "dev2:n")
 
 
 main(__name__, PathBroker)
