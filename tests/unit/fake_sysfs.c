@@ -135,6 +135,19 @@ void fake_plug_pci(const char *address, const char *driver, const char *uio)
 		plug_node(address, driver, uio);
 }
 
+void fake_plug_helper(const char *address, const char *line, const char *node)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+
+	fake_plug_pci(address, "ptirq_uio", NULL);
+	snprintf(target, sizeof(target), "../../../ptirq!%s", line);
+	link_to(target, under(path, "sys/bus/pci/devices/%s/ptirq_line", address));
+	make_dir((char *)under(path, "dev/ptirq"));
+	under(path, "dev/ptirq/%s", line);
+	unlink(path);
+	link_to(node, path);
+}
+
 void fake_unplug(const char *address, const char *uio)
 {
 	char path[PATH_MAX];

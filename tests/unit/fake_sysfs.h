@@ -16,6 +16,8 @@ void fake_remove(void);
 
 /* A PCI device with a 4 KiB BAR0 and a 256-byte BAR2. @driver NULL: none; @uio NULL: no node. */
 void fake_plug_pci(const char *address, const char *driver, const char *uio);
+/* One that is bound to the kernel helper and on @line ("line0"), whose node is @node. */
+void fake_plug_helper(const char *address, const char *line, const char *node);
 void fake_unplug(const char *address, const char *uio); /* @uio NULL: it had none */
 
 /* A UIO device that is on no bus; its node is @node. */

@@ -12,9 +12,6 @@ refused() {
     await 5 says "$2" >/dev/null || true
     check "helper-source.$1" "$(grep "line intx" $broker_log | tail -n 1)" says "$2"
 }
-status() { edu "$pci/$1/resource0" status; }
-served() { [ $(($(status "$1"))) -eq 0 ]; }
-of_device() { ptirqctl --json stats intx; }
 
 # ---- what has to be done first is said, one thing after the other, and then the line comes up
 
