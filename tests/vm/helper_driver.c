@@ -6,8 +6,8 @@
  *
  * Holds LINE (/dev/ptirq/lineN). Is told by one trigger for the line, or with --each by one per
  * device. The log is the raiser's: "ID BIT N", with ID the position of ADDRESS (a PCI address). A
- * device that comes to the line is served from then on; one that goes is forgotten. With --deaf it
- * looks at no trigger: what fires stays deferred.
+ * device that comes to the line is served from then on; one that goes is forgotten. A line that is
+ * one unit is served as a whole. With --deaf it looks at no trigger: what fires stays deferred.
  *
  * Prints "ready" when the line is held and unmasked. Ends at SIGTERM with status 0 and the counts;
  * with status 3 when the line has gone, after trying that every request fails and the page can
@@ -46,6 +46,7 @@ struct driver {
 	unsigned int n;
 	bool each;
 	bool deaf;
+	bool one_unit;
 	int signals;
 	FILE *log;
 	unsigned long served;
@@ -54,10 +55,18 @@ struct driver {
 	unsigned long members;
 };
 
-/* A device goes between any two calls: it is found absent the next time. */
+/*
+ * A device goes between any two calls: it is found absent the next time. So does the line's being
+ * one unit, or not.
+ */
 static bool went(int ret)
 {
-	return ret == -ENODEV;
+	return ret == -ENODEV || ret == -EOPNOTSUPP;
+}
+
+static uint32_t unit_of(const struct driver *d, const struct device *device)
+{
+	return d->one_unit ? PTIRQ_UIO_LINE : device->nr;
 }
 
 static void set_trigger(struct driver *d, struct device *device)
@@ -66,7 +75,7 @@ static void set_trigger(struct driver *d, struct device *device)
 
 	if (ret < 0 && !went(ret))
 		errx(1, "SET_TRIGGER %s: %s", device->address, strerror(-ret));
-	ret = helper_unmask(d->line, device->nr);
+	ret = helper_unmask(d->line, unit_of(d, device));
 	if (ret < 0 && !went(ret))
 		errx(1, "UNMASK %s: %s", device->address, strerror(-ret));
 }
@@ -99,6 +108,12 @@ static void look(struct driver *d)
 	d->members++;
 	if (helper_info(d->line, PTIRQ_UIO_LINE, &line) < 0)
 		err(1, "GET_INFO");
+	if (d->one_unit != !!(line.caps & PTIRQ_UIO_ONE_UNIT)) {
+		/* All is masked, as if it had just come. */
+		d->one_unit = !d->one_unit;
+		for (i = 0; i < d->n; i++)
+			d->devices[i].present = false;
+	}
 	for (nr = 0; nr < PTIRQ_UIO_MAX_DEVICES; nr++) {
 		if (!(line.devices & 1u << nr) || helper_info(d->line, nr, &info) < 0)
 			continue;
@@ -113,28 +128,39 @@ static void look(struct driver *d)
 		d->devices[i].present = seen[i];
 }
 
+static void serve_device(struct driver *d, unsigned int id)
+{
+	unsigned int bit;
+	uint32_t n;
+
+	for (bit = 0; bit < EDU_FUNCTIONS; bit++) {
+		if (!edu_pending(&d->devices[id].edu, bit, &n))
+			continue;
+		fprintf(d->log, "%u %u %" PRIu32 "\n", id, bit, n);
+		fflush(d->log); /* it may be killed at any moment */
+		edu_ack(&d->devices[id].edu, bit);
+		d->served++;
+	}
+}
+
+/* The device's unit, if it is deferred: which of them it was on a line that is one is not known. */
 static void serve(struct driver *d, unsigned int id)
 {
 	struct device *device = &d->devices[id];
 	struct ptirq_uio_page_device entry;
-	unsigned int bit;
-	uint32_t n;
+	unsigned int i;
 	int ret;
 
 	if (!device->present)
 		return;
-	entry = helper_device(d->page, device->nr);
+	entry = helper_device(d->page, d->one_unit ? PTIRQ_UIO_MAX_DEVICES : device->nr);
 	if (entry.state != PTIRQ_UIO_DEFERRED)
 		return;
-	for (bit = 0; bit < EDU_FUNCTIONS; bit++) {
-		if (!edu_pending(&device->edu, bit, &n))
-			continue;
-		fprintf(d->log, "%u %u %" PRIu32 "\n", id, bit, n);
-		fflush(d->log); /* it may be killed at any moment */
-		edu_ack(&device->edu, bit);
-		d->served++;
+	for (i = 0; i < d->n; i++) {
+		if (i == id || (d->one_unit && d->devices[i].present))
+			serve_device(d, i);
 	}
-	ret = helper_ack(d->line, device->nr, entry.generation, 0);
+	ret = helper_ack(d->line, unit_of(d, device), entry.generation, 0);
 	if (ret == -ESTALE)
 		d->stale++;
 	else if (ret == 0)

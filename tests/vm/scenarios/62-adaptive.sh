@@ -112,6 +112,7 @@ asked adaptive.deadline "deadline 20000000 0" ok
 conversions=$(ask head | sed 's/.*conversions=\([0-9]*\).*/\1/')
 raise0
 asked adaptive.late-before "await 0 deferred" "ok state=deferred level=line *"
+before=$(irqs "$EDU0")
 : >$trace/trace
 ip link set "$card" up
 asked adaptive.late "until conversions $((conversions + 1))" "ok *"
@@ -126,7 +127,6 @@ waited=$(awk -v irq="$(cat "$pci/$EDU0/irq")" '
 check adaptive.late-bound "${waited:-no trace of it} us after it joined, the deadline being 20000" \
     [ "${waited:-1000000}" -le $((20000 + 100000)) ]
 carrier() { [ "$(cat "/sys/class/net/$card/carrier" 2>/dev/null)" = 1 ]; }
-before=$(irqs "$EDU0")
 check adaptive.late-carrier "the card has a carrier, while dev0 is deferred" await 20 carrier
 check adaptive.late-irqs "$(($(irqs "$EDU0") - before)) interrupts since" \
     [ "$(irqs "$EDU0")" -gt "$before" ]
