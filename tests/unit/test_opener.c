@@ -396,3 +396,41 @@ Test(opener, one_that_hangs_holds_nobody_up, .timeout = 60)
 	opener = NULL;
 	cr_assert_eq(kill(child, 0), -1, "it is still there");
 }
+
+#define HELPER "[line a]\nsource = helper\n"
+
+Test(opener, a_device_of_the_kernel_helper)
+{
+	int fd;
+
+	fake_plug_helper("0000:00:05.0", "line3", "/dev/null");
+	start(HELPER "device = 00:05.0 name=d grant unsafe-dma\n");
+	cr_assert_eq(call(OPENER_LOCK, "d", &fd), 0, "%s", reply.text);
+	close(fd);
+	cr_assert_str_eq(reply.device.location, "0000:00:05.0");
+	cr_assert_str_eq(reply.device.driver, "ptirq_uio");
+	cr_assert_str_eq(reply.device.line, "line3");
+	cr_assert_eq(reply.device.n_resources, 2);
+	cr_assert_eq(call(OPENER_HELPER, "d", &fd), 0, "%s", reply.text);
+	cr_assert_eq(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
+	close(fd);
+	cr_assert_eq(call(OPENER_RESOURCE, "d", NULL), 0, "%s", reply.text);
+}
+
+Test(opener, why_a_device_is_not_the_helpers)
+{
+	fake_plug_pci("0000:00:02.0", NULL, NULL);
+	fake_plug_pci("0000:00:03.0", "e1000", NULL);
+	fake_plug_pci("0000:00:04.0", "ptirq_uio", NULL);
+	fake_plug_helper("0000:00:05.0", "line3", "/nowhere");
+	start(HELPER "device = 00:02.0\ndevice = 00:03.0\ndevice = 00:04.0\ndevice = 00:05.0\n"
+		     "device = 00:1f.0\ndevice = adc.0\n");
+	refused(OPENER_LOCK, "00:1f.0", -ENODEV, "0000:00:1f.0 is not there: is it plugged in?");
+	refused(OPENER_LOCK, "adc.0", -ENODEV, "`ls /sys/bus/platform/devices` shows what is");
+	refused(OPENER_LOCK, "00:02.0", -ENXIO,
+		"has no driver: `modprobe ptirq_uio`, then `ptirqctl bind 0000:00:02.0`");
+	refused(OPENER_LOCK, "00:03.0", -ENXIO, "belongs to the driver e1000, not to the kernel");
+	refused(OPENER_LOCK, "00:04.0", -ENXIO, "is being bound");
+	refused(OPENER_HELPER, "00:05.0", -ENOENT,
+		"/dev/ptirq/line3 is not there though 0000:00:05.0 is bound");
+}
