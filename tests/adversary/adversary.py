@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """What the tests of hostile clients share: a neighbour who must not notice, and other processes."""
 import contextlib
+import ctypes
+import errno
 import os
+import signal
 import sys
 import time
 import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from ptirq_test import Broker, Client, Closed, Refused, main, need_root, pb, test  # noqa: E402,F401
+from ptirq_test import Broker, Client, Closed, Refused, Skipped, main, need_root, pb, test  # noqa: E402,F401
 from client import HANDLED  # noqa: E402
 
 LINE = "demo"
@@ -137,3 +140,37 @@ def closed_in(client, timeout):
 
 def open_to_all(broker):
     os.chmod(broker.directory.name, 0o755)
+
+
+CLONE3 = 435
+
+
+def fork_as(pid):
+    """fork(), as the process of that number; None if there is one."""
+    number = (ctypes.c_int * 1)(pid)
+    # struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid...
+    args = (ctypes.c_uint64 * 11)(0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(number), 1, 0)
+    child = ctypes.CDLL(None, use_errno=True).syscall(CLONE3, args, ctypes.sizeof(args))
+    if child < 0 and ctypes.get_errno() in (errno.EPERM, errno.ENOSYS):
+        raise Skipped("needs clone3() with a pid of one's choice")
+    return None if child < 0 else child
+
+
+def re_used(pid, function):
+    """Root runs as @pid, which belonged to somebody else, for as long as function() does."""
+    stay = os.pipe()
+    child = fork_as(pid)
+    if child == 0:
+        try:
+            os.close(stay[1])
+            os.read(stay[0], 1)
+        finally:
+            os._exit(0)
+    try:
+        assert child == pid, "somebody else was faster"
+        function()
+    finally:
+        for fd in stay:
+            os.close(fd)
+        if child:
+            os.waitpid(child, 0)

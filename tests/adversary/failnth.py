@@ -1,15 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""T7: every allocation and system call of the broker's that can run out of something does so once, in
+"""T7, T22: every allocation and system call of the broker's that can run out of something does so once, in
 the middle of everything a client may do. That client may be refused or lose its connection; its neighbour
 and who comes next may not, and nothing is left behind."""
 import mmap
 import os
+import signal
+import socket
 import struct
 
-from adversary import LINE, Broker, Child, Closed, Refused, main, pb, test, until
+from adversary import (LINE, NOBODY, Broker, Child, Closed, Refused, Skipped, main, need_root,
+                       open_to_all, pb, re_used, test, until)
 from client import EOI, HANDLED
-from ptirq_test import BUILD, Skipped
+from ptirq_test import BUILD
 
 SHIM = os.path.join(BUILD, "tests", "adversary", "libfailnth.so")
 
@@ -107,6 +110,59 @@ def t07_each_call_fails_once(_):
             neighbour[2].close()
             print(f"      {hits} calls failed, one after the other")
             assert hits > 40, hits
+
+
+def as_root_instead(broker, nth):
+    """Connects as nobody, and is gone; root's process has its number when the broker looks. What it
+    is told, until it is thrown out."""
+    answers = []
+
+    def connect():
+        sock.connect(broker.socket)
+        sock.send(pb.Request(id=1, hello=pb.Hello(version_min=1, version_max=1)).SerializeToString())
+
+    def ask():
+        broker.arm(nth)
+        broker.process.send_signal(signal.SIGCONT)
+        try:
+            sock.send(pb.Request(id=2, release=pb.Release(line=LINE)).SerializeToString())
+            while len(answers) < 2 and (data := sock.recv(4096)):
+                message = pb.FromBroker.FromString(data)
+                if message.HasField("reply"):
+                    answers.append(message.reply)
+        except OSError:
+            pass
+        broker.arm(0)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        sock.settimeout(10)
+        broker.process.send_signal(signal.SIGSTOP)
+        try:
+            child = Child(connect, uid=NOBODY)
+            child.wait()
+            re_used(child.pid, ask)
+        finally:
+            broker.process.send_signal(signal.SIGCONT)
+    return answers
+
+
+@test
+def t22_a_re_used_pid(_):
+    """Before it is accepted, a client's pid becomes root's. One of the calls that fail is the one that
+    kernels before 6.5 lack: then its pid is all that the broker has, and it must be worth nothing."""
+    need_root("to be several users")
+    with Failing() as broker:
+        open_to_all(broker)
+        fds, answered = broker.fds(), 0
+        for nth in range(12):
+            answers = as_root_instead(broker, nth)
+            assert not any(answer.hello.administrator for answer in answers), answers
+            if len(answers) == 2:
+                answered += 1
+                assert answers[1].status.code == pb.STATUS_DENIED, answers
+        print(f"      answered {answered} times, as nobody")
+        assert answered or broker.sanitized()
+        until(lambda: broker.fds() == fds, f"fds {fds} -> {broker.fds()}")
 
 
 main(__name__)
