@@ -351,7 +351,7 @@ def flight(broker, line, *devices):
     assert "evicted" not in broker.said(), broker.said()
     with broker.client() as client:
         for row in client.stats(pb.STATS_UNITS, line):
-            assert row.timeouts == row.strikes == row.throttled == 0, row
+            assert row.timeouts == 0, row
     return run.stdout
 
 
