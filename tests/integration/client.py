@@ -244,8 +244,12 @@ class Client:
         assert list(self.hello.features) == features, self.hello
         if pages:
             self.wake, self.ack = fds
-            while self.pages is None:
-                self._receive(TIMEOUT)
+            try:
+                while self.pages is None:
+                    self._receive(TIMEOUT)
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self):
         return self
