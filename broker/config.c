@@ -55,6 +55,7 @@ void config_sim(struct config *ret)
 	line->source = CONFIG_SIM;
 	line->hedge_ns = DEFAULT_HEDGE_NS;
 	line->allow_all = true;
+	line->direct = true;
 	line->n_devices = 3;
 	for (uint8_t d = 0; d < line->n_devices; d++) {
 		line->device[d] = (struct device_config){.grant = true,

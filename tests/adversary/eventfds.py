@@ -7,6 +7,7 @@ import struct
 import time
 
 from adversary import LINE, Child, evicted, main, neighbour, pb, test, until
+from client import DIRECT
 
 MAXIMUM = struct.pack("=Q", 2**64 - 2)
 ONE = struct.pack("=Q", 1)
@@ -18,20 +19,20 @@ def jam(fd):
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_NONBLOCK)
 
 
-def jammed(broker, raiser, own):
+def jammed(broker, raiser, own, path):
     """One attack, to its end: a client whose wake cannot be written is asked, and is gone."""
     with broker.client(pages=not own, own_eventfds=own, name="jammer") as client:
-        sub = client.subscribe(LINE, device="dev1", own_eventfds=own)
+        sub = client.subscribe(LINE, device="dev1", own_eventfds=own, **path)
         jam(sub.wake if own else client.wake)
         raiser.sim_assert(LINE, "dev1", 1)
         reason = evicted(client)
         assert reason and "wake eventfd was held up" in reason, reason
 
 
-def attack(broker, own, times):
+def attack(broker, own, path, times):
     raiser = broker.client(name="raiser")
     for _ in range(times):
-        jammed(broker, raiser, own)
+        jammed(broker, raiser, own, path)
         # The device asserts on; without a subscriber it is quiet.
         raiser.sim_assert(LINE, "dev1", 1, deassert=True)
     raiser.close()
@@ -40,9 +41,9 @@ def attack(broker, own, times):
 TIMES = 20
 
 
-def under_attack(broker, own):
+def under_attack(broker, own, path):
     with neighbour(broker) as good:
-        child = Child(attack, broker, own, TIMES)
+        child = Child(attack, broker, own, path, TIMES)
         while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             good.interrupts(10)
         child.wait()
@@ -50,10 +51,10 @@ def under_attack(broker, own):
         return good
 
 
-def neighbours_do_not_notice(broker, own):
+def neighbours_do_not_notice(broker, own, **path):
     """10 ms; a machine that was busy with something else gets two more chances."""
     for chance in range(3):
-        good = under_attack(broker, own)
+        good = under_attack(broker, own, path)
         if good.p99() < 0.010:
             break
     good.unmoved(0.010)
@@ -68,6 +69,87 @@ def t01_a_wake_eventfd_that_blocks(broker):
 @test
 def t01_a_subscriptions_own_wake_that_blocks(broker):
     neighbours_do_not_notice(broker, own=True)
+
+
+@test
+def t01_a_takers_wake_that_blocks(broker):
+    neighbours_do_not_notice(broker, own=True, notify=True)
+
+
+@test
+def t01_a_direct_wake_that_blocks(broker):
+    neighbours_do_not_notice(broker, own=True, direct=True)
+
+
+@test
+def t01_a_resample_that_blocks_when_it_is_taken_back(broker):
+    """While it is direct it may do what it likes with it; then the broker is to read it."""
+    with neighbour(broker) as good, broker.client(pages=True, own_eventfds=True) as client, \
+            broker.client(pages=True) as second, broker.client() as raiser:
+        sub = client.subscribe(LINE, device="dev1", own_eventfds=True, direct=True)
+        until(lambda: sub.path() == DIRECT, "not direct")
+        fcntl.fcntl(sub.resample, fcntl.F_SETFL, 0)
+        other = second.subscribe(LINE, device="dev1")
+        reason = evicted(client)
+        assert reason and "resample eventfd" in reason, reason
+        raiser.sim_assert(LINE, "dev1", 1)
+        assert other.wait(), "who came after it is not asked"
+        good.interrupts(100)
+        good.unmoved()
+
+
+@test
+def t01_a_flood_of_resamples(broker):
+    """Direct, and it unmasks without end what it does not serve: as many interrupts, all its own."""
+    def flood():
+        client = broker.client(pages=True, own_eventfds=True, name="flooder")
+        sub = client.subscribe(LINE, device="dev1", own_eventfds=True, direct=True)
+        client.sim_assert(LINE, "dev1", 1)
+        until_time = time.monotonic() + 1.0
+        while time.monotonic() < until_time:
+            try:
+                os.write(sub.resample, ONE)
+            except BlockingIOError:
+                pass
+        assert sub.path() == DIRECT
+        overflow(sub.resample)
+
+    with neighbour(broker) as good:
+        child = Child(flood)
+        ended = time.monotonic() + 1.0
+        while time.monotonic() < ended:
+            good.interrupts(5)
+        child.wait()
+        until(lambda: len(good.player.stats(pb.STATS_CLIENTS)) == 2, "the flooder is still there")
+        good.unmoved()
+
+
+@test
+def t17_verdicts_of_a_taker_for_any_round(broker):
+    """Woken or not, owing or not: they cost it its own slots, and the device is masked as long as it is."""
+    def flood():
+        client = broker.client(pages=True, own_eventfds=True, name="flooder")
+        sub = client.subscribe(LINE, device="dev1", own_eventfds=True, notify=True)
+        client.sim_assert(LINE, "dev1", 1)
+        until_time = time.monotonic() + 1.0
+        number = 0
+        while time.monotonic() < until_time:
+            number += 1
+            client.pages.answer(sub.first_slot, number % 3 * 1000, 1 + number % 3)
+            try:
+                os.write(client.ack, ONE)
+                os.write(sub.resample, ONE)
+            except BlockingIOError:
+                pass
+
+    with neighbour(broker) as good:
+        child = Child(flood)
+        ended = time.monotonic() + 1.0
+        while time.monotonic() < ended:
+            good.interrupts(5)
+        child.wait()
+        until(lambda: len(good.player.stats(pb.STATS_CLIENTS)) == 2, "the flooder is still there")
+        good.unmoved()
 
 
 @test
