@@ -7,7 +7,7 @@ import struct
 import time
 
 from adversary import LINE, Child, evicted, main, neighbour, pb, test, until
-from client import DIRECT
+from client import DIRECT, HANDLED
 
 MAXIMUM = struct.pack("=Q", 2**64 - 2)
 ONE = struct.pack("=Q", 1)
@@ -150,6 +150,28 @@ def t17_verdicts_of_a_taker_for_any_round(broker):
         child.wait()
         until(lambda: len(good.player.stats(pb.STATS_CLIENTS)) == 2, "the flooder is still there")
         good.unmoved()
+
+
+@test
+def t17_a_taker_makes_up_interrupts(broker):
+    """Nobody's word opens a round: neighbours on the unit would be masked, and throttled, for nothing."""
+    with broker.client(pages=True, own_eventfds=True) as client:
+        sub = client.subscribe(LINE, device="dev1", own_eventfds=True, notify=True)
+        for number in (0, 0, 1, 2, 0, 3):
+            client.pages.answer(sub.first_slot, number, HANDLED)
+            os.write(client.ack, ONE)
+            os.write(sub.resample, ONE)
+            assert client.lines()
+        for n in range(3):
+            client.sim_assert(LINE, "dev1", 1)
+            assert sub.wait()
+            client.sim_assert(LINE, "dev1", 1, deassert=True)
+            for number in (0, n + 1, n + 2, n + 3, 0):
+                client.pages.answer(sub.first_slot, number, HANDLED)
+                os.write(client.ack, ONE)
+                assert client.lines()
+        unit = client.stats(pb.STATS_UNITS, LINE)[1]
+        assert unit.rounds == 3 and unit.state == "idle", unit
 
 
 @test
