@@ -5,8 +5,8 @@
  * Owns the entries in the eventfds' wait queues. The acknowledgment is made right in the waker's
  * context, which holds the eventfd's lock with interrupts off: that lock is outside line->lock, and
  * nothing is signalled under line->lock. Signalling there would recurse, which eventfds forbid (two
- * of them could be each other's trigger and resample): a device that asserts still is signalled from
- * a workqueue.
+ * of them could be each other's trigger and resample): a device that asserts still is signalled
+ * from a workqueue.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the mask and the generation of one unit are, and what may happen to them. A unit is a device
- * that can be masked by itself, or else its line. Pure: knows no hardware, no lock and no clock; the
- * caller serialises, does to the hardware what the state says, and reports.
+ * that can be masked by itself, or else its line. Pure: knows no hardware, no lock and no clock;
+ * the caller serialises, does to the hardware what the state says, and reports.
  */
 #ifndef PTIRQ_STATE_H
 #define PTIRQ_STATE_H

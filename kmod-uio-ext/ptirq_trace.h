@@ -99,8 +99,10 @@ TRACE_EVENT(mask_level,
 		__entry->to = to;
 	),
 	TP_printk("irq=%d nr=%u %s -> %s", __entry->irq, __entry->nr,
-		  __print_symbolic(__entry->from, { 0, "unmasked" }, { 1, "device" }, { 2, "line" }),
-		  __print_symbolic(__entry->to, { 0, "unmasked" }, { 1, "device" }, { 2, "line" }))
+		  __print_symbolic(__entry->from,
+				   { 0, "unmasked" }, { 1, "device" }, { 2, "line" }),
+		  __print_symbolic(__entry->to,
+				   { 0, "unmasked" }, { 1, "device" }, { 2, "line" }))
 );
 
 /* A line that nobody holds was looked at. */

@@ -2,11 +2,11 @@
 /*
  * The interface of ptirq_uio.ko: /dev/ptirq/lineN, one per interrupt line.
  *
- * A file that is open for writing holds the line, and with it each of its devices that no UIO program
- * has open. There is one such file at a time: a second gets EBUSY, and so does a UIO program that
- * opens a device that is held. Requests for a device that a UIO program has open give EBUSY; it is
- * held from that program's close on. A file that is open for reading only may look: GET_INFO, SAMPLE,
- * poll and the status page; everything else gives EBADF.
+ * A file that is open for writing holds the line, and with it each of its devices that no UIO
+ * program has open. There is one such file at a time: a second gets EBUSY, and so does a UIO
+ * program that opens a device that is held. Requests for a device that a UIO program has open give
+ * EBUSY; it is held from that program's close on. A file that is open for reading only may look:
+ * GET_INFO, SAMPLE, poll and the status page; everything else gives EBADF.
  *
  * A device's interrupt is deferred: it is masked in the interrupt handler, and stays so until it is
  * acknowledged with the generation under which it fired. Devices have a number on their line,
@@ -14,8 +14,8 @@
  * only grow.
  *
  * Where a device is masked is the module's choice, and may change while it is masked: at the
- * interrupt controller while it is alone on the interrupt (mask level LINE), by its own DisINTx while
- * the interrupt is shared with anyone (mask level DEVICE).
+ * interrupt controller while it is alone on the interrupt (mask level LINE), by its own DisINTx
+ * while the interrupt is shared with anyone (mask level DEVICE).
  *
  * A line with a device that has no working DisINTx or status bit, and a platform interrupt, is one
  * unit (PTIRQ_UIO_ONE_UNIT): nobody can tell whose the interrupt was, so the line is deferred as a
@@ -87,8 +87,8 @@ struct ptirq_uio_page_device {
 };
 
 /*
- * Entry N is device N's; entry PTIRQ_UIO_MAX_DEVICES is the line's own: ABSENT unless it is one unit.
- * In mode CPA the line's entry is IDLE, and each change of its status is a new generation.
+ * Entry N is device N's; entry PTIRQ_UIO_MAX_DEVICES is the line's own: ABSENT unless it is one
+ * unit. In mode CPA the line's entry is IDLE, and each change of its status is a new generation.
  */
 struct ptirq_uio_page {
 	__u32 magic;
@@ -103,8 +103,8 @@ struct ptirq_uio_page {
 	__u64 calls;         /* of the interrupt handler, for neighbours' interrupts as well */
 	__u64 claimed;       /* calls that found a device asserting */
 	__u64 repaired;      /* masks that somebody else had taken away, and that were restored */
-	__u64 conversions; /* line masks that were moved to the devices, since somebody shares the line */
-	__u64 leases;      /* looks at a line that nobody holds and that cannot be masked otherwise */
+	__u64 conversions;   /* line masks moved to the devices, as somebody shares the line */
+	__u64 leases;        /* looks at a line that nobody holds and that has no other mask */
 	__u64 reserved[5];
 };
 
@@ -189,11 +189,11 @@ struct ptirq_uio_trigger {
 };
 
 /*
- * SET_RESAMPLE takes the same structure: an eventfd that the kernel reads. A signal acknowledges and
- * unmasks whatever is deferred at that moment, as an ACK of the current generation; it does nothing
- * if nothing is. With a trigger that goes to one program this takes the line's holder out of the way.
- * One for each device, or for the line if it is one unit; fd -1 takes it away, and on return it acts
- * no more.
+ * SET_RESAMPLE takes the same structure: an eventfd that the kernel reads. A signal acknowledges
+ * and unmasks whatever is deferred at that moment, as an ACK of the current generation; it does
+ * nothing if nothing is. With a trigger that goes to one program this takes the line's holder out
+ * of the way. One for each device, or for the line if it is one unit; fd -1 takes it away, and on
+ * return it acts no more.
  */
 
 /*
@@ -214,8 +214,8 @@ enum ptirq_uio_mode {
 	PTIRQ_UIO_MODE_ADAPTIVE, /* the default */
 	PTIRQ_UIO_MODE_DEVICE,   /* always at the device, also when alone; EOPNOTSUPP if one unit */
 	/*
-	 * The interrupt controller's polarity is inverted at each interrupt: both the assertion and its
-	 * end are signalled, nothing is masked and no acknowledgment is due. EOPNOTSUPP without
+	 * The interrupt controller's polarity is inverted at each interrupt: both the assertion and
+	 * its end are signalled, nothing is masked and no acknowledgment is due. EOPNOTSUPP without
 	 * PTIRQ_UIO_CAN_CPA, EBUSY on a line that somebody else's handler is on.
 	 */
 	PTIRQ_UIO_MODE_CPA,
@@ -223,7 +223,7 @@ enum ptirq_uio_mode {
 
 #define PTIRQ_UIO_MODE_STOP_DMA 1u /* at the last close, bus mastering of what asserts is off */
 
-/* Of the line, until the next SET_MODE or the holder's close. Ends what is deferred as MASK does. */
+/* Of the line, until the next SET_MODE or the holder's close. Ends deferrals as MASK does. */
 struct ptirq_uio_mode_request {
 	__u32 size;
 	__u32 flags;
