@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: MIT
 #
-# The last word of a kernel made for debugging, when the scenarios are over: what lockdep and kmemleak
-# have seen. What KASAN, UBSAN and lockdep print themselves is seen by the host.
+# The last word of a kernel made for debugging, when the scenarios are over: the module's unit tests,
+# and what lockdep and kmemleak have seen. What KASAN, UBSAN and lockdep print is seen by the host.
 
 mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null || true
-modprobe_r() { ! grep -q "^$1 " /proc/modules || rmmod "$1"; }
-modprobe_r ptirq_uio
+
+load ptirq_state_test
+kunit=/sys/kernel/debug/kunit/ptirq_state/results
+cat $kunit
+awk '$1 == "ok" || ($1 == "not" && $2 == "ok") { print $1 == "ok" ? "pass" : "fail", "kunit." $NF }' \
+    $kunit >/tmp/kunit
+while read -r verdict name; do $verdict "$name"; done </tmp/kunit
+check kunit "$(wc -l </tmp/kunit) results" [ -s /tmp/kunit ]
+rmmod ptirq_state_test
+
+! grep -q '^ptirq_uio ' /proc/modules || rmmod ptirq_uio
 
 # The first report turns lockdep off.
 locks=$(grep debug_locks: /proc/lockdep_stats | tr -s ' ')
