@@ -73,6 +73,11 @@ static int rewrite(const struct hw_device *device, const char *rule)
 	FILE *out;
 
 	key_of(device, key, sizeof(key));
+	/* A machine need not have any of its own yet. */
+	sys_path(path, "/etc/udev");
+	mkdir(path, 0755);
+	sys_path(path, "/etc/udev/rules.d");
+	mkdir(path, 0755);
 	sys_path(path, "%s", PERSIST_FILE);
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	out = fopen(temporary, "we");

@@ -13,9 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ctl/sysfs.h"
+
+#define PATIENCE    10 /* times */
+#define PATIENCE_NS 100000000
 
 static const char *const buses[] = {[HW_PCI] = "pci", [HW_PLATFORM] = "platform"};
 
@@ -98,16 +102,40 @@ static int set_override(const struct hw_device *device, const char *driver)
 	return sys_write(*driver ? driver : "\n", "%s/driver_override", device->dir);
 }
 
-static int probe(const struct hw_device *device)
+/* Whether that took it is seen by its driver, and not told here. */
+static void probe(const struct hw_device *device)
 {
-	return sys_write(device->name, "/sys/bus/%s/drivers_probe", buses[device->bus]);
+	sys_write(device->name, "/sys/bus/%s/drivers_probe", buses[device->bus]);
+}
+
+/*
+ * A device that has just been plugged in is announced before the bus lets any driver have it, and
+ * udev may be quick. What the driver says in the kernel's log after @log ends the patience.
+ */
+static bool probe_patiently(struct hw_device *device, const char *driver, uint64_t log,
+			    char *ret_said, size_t size)
+{
+	const struct timespec pause = {.tv_nsec = PATIENCE_NS};
+	char prefix[160];
+
+	*ret_said = 0;
+	snprintf(prefix, sizeof(prefix), "%s %s: ", driver, device->name);
+	for (int i = 0; i < PATIENCE; i++) {
+		probe(device);
+		if (taken(device, driver))
+			return true;
+		if (sys_kernel_said(prefix, log, ret_said, size))
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return false;
 }
 
 bool rebind(struct hw_device *device, const char *driver, char why[REBIND_WHY])
 {
 	const struct hw_device before = *device;
 	uint64_t log = sys_kernel_log();
-	char prefix[160], said[256];
+	char said[256];
 	int error = set_override(device, driver ? driver : "");
 
 	if (error) {
@@ -124,18 +152,15 @@ bool rebind(struct hw_device *device, const char *driver, char why[REBIND_WHY])
 		set_override(device, before.override);
 		return false;
 	}
-	error = probe(device);
 	if (!driver) {
+		probe(device);
 		hw_device_load(before.bus, before.name, device);
 		return true;
 	}
-	if (taken(device, driver))
+	if (probe_patiently(device, driver, log, said, sizeof(said)))
 		return true;
-	snprintf(prefix, sizeof(prefix), "%s %s: ", driver, before.name);
-	if (sys_kernel_said(prefix, log, said, sizeof(said)))
+	if (*said)
 		snprintf(why, REBIND_WHY, "%s refuses it: it %s", driver, said);
-	else if (error && error != -EINVAL)
-		snprintf(why, REBIND_WHY, "%s has not taken it: %s", driver, strerror(-error));
 	else
 		snprintf(why, REBIND_WHY, "%s has not taken it; `dmesg` may say why", driver);
 	/* Back to where it was. */

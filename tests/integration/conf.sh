@@ -53,7 +53,7 @@ systemd-analyze security --no-pager --offline=true --threshold=10 "$dir/ptirq-br
 tail -n 1 "$dir/exposure"
 
 echo "== what the udev rule runs, in a tree of its own"
-run=$(sed -n "s|.*RUN+=\"/bin/sh -c '\(.*\)'\"$|\1|p" "$conf/60-ptirq.rules" | sed "s|/sys%p|$dir/sys|; s/\\$\\$/$/g")
+run=$(sed -n "/resource/s|.*RUN+=\"/bin/sh -c '\(.*\)'\"$|\1|p" "$conf/60-ptirq.rules" | sed "s|/sys%p|$dir/sys|; s/\\$\\$/$/g")
 [ -n "$run" ]
 mkdir -p "$dir/bin" "$dir/sys/device"
 printf '#!/bin/sh\n[ "$1" = ptirq ] && [ -e "$2" ]\n' >"$dir/bin/chgrp" # that group need not be here

@@ -36,7 +36,7 @@ class Machine:
         for directory in ("sys/kernel/irq", "sys/class/net", "sys/class/uio", "sys/dev/block",
                           "sys/dev/char", "sys/class/block", "sys/bus/pci/devices",
                           "sys/bus/pci/drivers", "sys/bus/platform/devices", "proc/irq", "dev",
-                          "proc/self", "etc/udev/rules.d"):
+                          "proc/self", "etc"):
             os.makedirs(self.path(directory))
         self.write("sys/bus/pci/drivers_probe", "")
         self.write("proc/self/mountinfo", "22 1 0:20 / /sys rw - sysfs sysfs rw\n")
