@@ -1,62 +1,153 @@
 # SPDX-License-Identifier: MIT
 #
-# ptirqctl's verbs that look at the machine, on real devices: scan, bind and unbind, and each sentence
-# of doctor on a real cause.
+# ptirqctl's verbs that look at the machine, on real devices: scan, bind and unbind, and doctor's
+# sentences, each on its real cause. A udevd of systemd's gives the helper's lines their names.
 
 . /vmtest/broker.sh
 
-# says NAME TEXT COMMAND...: the command's output has TEXT; the detail is the line that has it.
-says() {
-    says_name=$1 says_text=$2
-    shift 2
-    says_out=$("$@" 2>&1) || true
-    says_line=$(echo "$says_out" | grep -F -- "$says_text" | head -n 1)
-    [ "$says_line" ] || echo "$says_out"
-    check "$says_name" "$says_line" [ "$says_line" ]
-}
-# finds CODE ADDRESS: doctor has a problem or a note of that code.
+has() { case $1 in *"$2"*) true ;; *) false ;; esac; }
+# finds CODE ADDRESS [TEXT]: doctor finds CODE (its sentence has TEXT).
 finds() {
-    finds_text=$(ptirqctl doctor "$2") || true
-    finds_json=$(ptirqctl --json doctor "$2") || true
-    echo "$finds_text"
-    case $finds_json in
-    *"\"code\": \"$1\""*) pass "ctl.doctor-$1" "$(echo "$finds_text" | head -n 1)" ;;
-    *) fail "ctl.doctor-$1" "$finds_json" ;;
-    esac
+    finds_all=$(ptirqctl --json doctor "$2") || true
+    finds_one=$(echo "$finds_all" | sed -n "s/.*\"code\": \"$1\", \"text\": \"\([^\"]*\)\".*/\1/p")
+    [ "$finds_one" ] || echo "$finds_all"
+    check "ctl.doctor-$1" "$finds_one" has "$finds_one" "${3- }"
 }
-status() {
-    "$@" >/tmp/out 2>&1 && status_is=0 || status_is=$?
+# gives NAME STATUS COMMAND...: its exit status; the detail is its last line. The rest is in /tmp/out.
+gives() {
+    gives_name=$1 gives_status=$2 status=0
+    shift 2
+    "$@" >/tmp/out 2>&1 || status=$?
     cat /tmp/out
+    check "ctl.$gives_name" "$(tail -n 1 /tmp/out)" [ $status -eq "$gives_status" ]
 }
+out_has() { grep -qF -- "$1" /tmp/out; }
+scan_has() { ptirqctl scan >/tmp/out && out_has "$1"; }
 
-ptirqctl scan
-says ctl.scan-free "device = $EDU0" ptirqctl scan
+# ---- not bound
+
+gives scan 0 ptirqctl scan
+check ctl.scan-free "$(grep -F "$EDU0" /tmp/out | head -n 1)" out_has "ptirqctl bind $EDU0"
 finds no-driver "$EDU0"
 finds not-there 0000:1f:1f.7
-
-# Not loaded: what is to be changed is said, and modprobe has no module here.
+finds bridge 0000:00:01.0
 rmmod ptirq_uio 2>/dev/null || true
-status ptirqctl bind "$EDU0"
-check ctl.bind-no-module "$(tail -n 1 /tmp/out)" [ $status_is -eq 1 ]
+gives bind-no-module 1 ptirqctl bind "$EDU0"
 echo ptirq_uio >"$pci/$EDU0/driver_override"
 finds not-loaded "$EDU0"
 echo >"$pci/$EDU0/driver_override"
 
+# ---- a driver of the kernel's
+
 load ptirq_uio
-for address in $EDU0 $EDU1 $EDU2; do
-    status ptirqctl bind "$address"
-    check "ctl.bind" "$(tail -n 1 /tmp/out)" \
-        [ "$status_is" -eq 0 -a "$(driver_of "$address")" = ptirq_uio ]
+load e1000
+await 5 test -d "$pci/$CARD/net"
+card=$(ls "$pci/$CARD/net")
+finds kernel-driver "$CARD" e1000
+ip link set "$card" up
+finds in-use "$CARD" "$card is up"
+gives bind-in-use 1 ptirqctl bind "$CARD"
+check ctl.bind-left-alone "$(driver_of "$CARD")" [ "$(driver_of "$CARD")" = e1000 ]
+
+# A device that cannot mask itself, beside a driver of the kernel's: the helper's own words.
+load ptirq_test_uio
+echo 1 >/sys/module/ptirq_test_uio/parameters/broken
+bind "$EDU2" ptirq_test_uio
+unbind "$EDU2"
+echo 0 >/sys/module/ptirq_test_uio/parameters/broken
+gives bind-refused 1 ptirqctl bind "$EDU2"
+check ctl.bind-refused-why "$(tail -n 1 /tmp/out)" out_has "ptirq_uio refuses it: it "
+check ctl.bind-restored "driver_override is as it was" \
+    [ "$(cat "$pci/$EDU2/driver_override")" = ptirq_test_uio ]
+bind "$EDU2" ptirq_uio || true
+finds refused "$EDU2"
+host unplug dev2
+plug 2
+
+# ---- bound to the helper
+
+for n in 0 1 2; do
+    eval "address=\$EDU$n"
+    gives bind-$n 0 ptirqctl bind "$address"
 done
-ptirqctl scan
-says ctl.scan-line "device = $EDU2" ptirqctl scan
+node=$(line_of "$EDU0")
+check ctl.bind-driver "$node" [ "$(driver_of "$EDU2")" = ptirq_uio -a -c "$node" ]
+check ctl.scan-line "a line of three" scan_has "device = $EDU2"
+check ctl.scan-neighbour "$(grep "^# Interrupt" /tmp/out)" out_has "shared with the kernel's $card"
+finds shared "$EDU0" "$card"
 finds unheld "$EDU0"
 edu "$pci/$EDU0/resource0" raise 0
-finds unserved "$EDU0"
+finds unserved "$EDU0" "$node"
 edu "$pci/$EDU0/resource0" ack 1
 
-for address in $EDU0 $EDU1 $EDU2; do
-    status ptirqctl unbind "$address"
-    check "ctl.unbind" "$(tail -n 1 /tmp/out)" \
-        [ "$status_is" -eq 0 -a -z "$(driver_of "$address")" ]
-done
+helper_driver "$node" --log /tmp/served "$EDU0" "$EDU2" >/tmp/counts &
+driver=$!
+await 5 grep -q ready /tmp/counts
+gives doctor-well 0 ptirqctl doctor "$EDU0"
+kill -STOP $driver
+edu "$pci/$EDU0/resource0" raise 0
+deferred() { ptirqctl doctor "$EDU0" | grep -q "does not acknowledge"; }
+await 5 deferred
+finds deferred "$EDU0" "helper_driver (process $driver)"
+kill -CONT $driver
+kill $driver
+wait $driver
+lone_driver --uio "$(uio "$EDU1")" --device "$pci/$EDU1" --id 1 --log /tmp/lone --irqcontrol &
+lone=$!
+opened() { ptirqctl doctor "$EDU1" | grep -q "has it open"; }
+await 5 opened || true
+finds uio-open "$EDU1" "lone_driver (process $lone)"
+kill $lone
+wait $lone
+
+# Byte 0x42 of edu: the enable bit of its MSI.
+printf '\1' | dd of="$pci/$EDU1/config" bs=1 seek=66 conv=notrunc 2>/dev/null
+finds msi-on "$EDU1"
+printf '\0' | dd of="$pci/$EDU1/config" bs=1 seek=66 conv=notrunc 2>/dev/null
+
+# ---- given back: each to the driver that it had
+
+for address in $EDU0 $EDU1 $EDU2; do ptirqctl unbind "$address" >/dev/null; done
+check ctl.unbind "no driver, as before" [ -z "$(driver_of "$EDU0")$(driver_of "$EDU2")" ]
+ip link set "$card" down
+gives bind-driver-s 0 ptirqctl bind "$CARD"
+check ctl.bind-taken "$(driver_of "$CARD")" [ "$(driver_of "$CARD")" = ptirq_uio ]
+gives unbind-driver-s 0 ptirqctl unbind "$CARD"
+check ctl.unbind-back "$(driver_of "$CARD")" [ "$(driver_of "$CARD")" = e1000 ]
+
+# ---- uio_pci_generic
+
+gives bind-uio 0 ptirqctl bind --driver uio_pci_generic "$EDU0"
+finds qemu "$EDU0"
+unbind "$EDU0"
+
+# ---- udevd
+
+mv /etc/group /tmp/group
+(cat /tmp/group; echo ptirq:x:999:) >/etc/group
+ptirqctl bind "$EDU0" >/dev/null
+finds permission "$EDU0"
+systemd-udevd --daemon
+udevadm trigger --action=add --subsystem-match=uio --subsystem-match=ptirq
+udevadm settle --timeout=5
+ls -l /dev/ptirq /dev/ptirq/by-path || true
+names="/dev/ptirq/by-path/pci-"
+check ctl.udev-name "$names$EDU0" [ "$(readlink -f "$names$EDU0")" = "$(line_of "$EDU0")" ]
+owner=$(stat -c %g:%a "$(line_of "$EDU0")")
+check ctl.udev-permission "$owner" [ "$owner" = 999:660 ]
+# A second device joins; a device is named by whoever comes later, too.
+gives bind-persistent 0 ptirqctl bind --persistent "$EDU1"
+udevadm control --reload # it would look for new rules in 3 s only
+named() { udevadm settle --timeout=5; [ "$(readlink -f "$names$1")" = "$(line_of "$1")" ]; }
+check ctl.udev-joins "$names$EDU1" await 5 named "$EDU1"
+host unplug dev1
+nameless() { udevadm settle --timeout=5; [ ! -e "$names$1" ]; }
+check ctl.udev-leaves "$(ls /dev/ptirq/by-path)" await 5 nameless "$EDU1"
+check ctl.udev-stays "$(ls /dev/ptirq/by-path)" named "$EDU0"
+host plug dev1
+check ctl.persistent "bound by udev's rule when it was plugged in" await 10 named "$EDU1"
+gives unbind-persistent 0 ptirqctl unbind "$EDU1"
+check ctl.unbind-forgets "no rule is left" [ ! -e /etc/udev/rules.d/59-ptirq-bind.rules ]
+ptirqctl unbind "$EDU0" >/dev/null
+check ctl.udev-last "the last name has gone" await 5 nameless "$EDU0"
+mv /tmp/group /etc/group

@@ -15,3 +15,5 @@ says() { grep -q "$EDU0/config may not be written: the kernel is locked down" $b
 await 5 says >/dev/null || true
 check lockdown.refused "$(grep "line intx" $broker_log)" says
 broker_stop
+doctor=$(ptirqctl doctor "$EDU0") || true
+check lockdown.doctor "$doctor" [ "${doctor#*the kernel is locked down}" != "$doctor" ]
