@@ -95,15 +95,18 @@ static void tell_uio(struct ptirq_line *line, unsigned long devices)
 	}
 }
 
-/* Those who serve come first, then the holder, who decides. One unit is everybody's. */
+/*
+ * The holder comes before the takers: when one of them has served and tells him, he must have been told
+ * of the interrupt. One unit is everybody's.
+ */
 void ptirq_line_signal(struct ptirq_line *line, u32 units)
 {
 	u32 devices = units & BIT(PTIRQ_LINE_UNIT) ? READ_ONCE(line->present) : units;
 	int idx = srcu_read_lock(&signalling);
 
 	tell_uio(line, devices);
-	tell_holder(line, devices, PTIRQ_NOTIFY);
 	tell_holder(line, devices, PTIRQ_TRIGGER);
+	tell_holder(line, devices, PTIRQ_NOTIFY);
 	srcu_read_unlock(&signalling, idx);
 }
 

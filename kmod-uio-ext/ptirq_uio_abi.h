@@ -197,7 +197,7 @@ struct ptirq_uio_trigger {
  */
 
 /*
- * SET_NOTIFY: eventfds that are signalled from the interrupt handler as well as the trigger: takers
+ * SET_NOTIFY: eventfds that are signalled from the interrupt handler right after the trigger: takers
  * who look at once while the holder still decides. Replaces the list; count 0 takes it away. fds
  * points to count descriptors (__s32). A device's own list replaces the line's for that device.
  */

@@ -6,7 +6,8 @@
  * and must not call the executor from within an operation: what an unmask finds asserting is signalled by
  * the kernel.
  *
- * How devices come and go is plug.c's, what that means on such a line helper_arm.c's.
+ * How devices come and go is plug.c's, what that means on such a line helper_arm.c's; the ways past the
+ * broker are helper_path.c's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -147,7 +148,7 @@ void helper_look(struct helper *helper)
 	for (uint8_t u = 0; u < n_units(helper); u++) {
 		struct ptirq_uio_page_device entry;
 
-		if (helper->unit[u].held || !helper_unit_there(helper, u))
+		if (helper->unit[u].held || helper->unit[u].direct || !helper_unit_there(helper, u))
 			continue;
 		/* One that is being written is signalled when that is done. */
 		if (helper_line_entry(helper->file.page, helper_unit_number(helper, u), &entry) &&
@@ -182,6 +183,10 @@ static int helper_describe(struct source *source, struct source_topology *ret,
 		/* A line as a whole may have a level that the interrupt controller tells. */
 		ret->can_sample[ret->device[d].unit] =
 			helper->plug.one_unit || ret->device[d].has_status;
+	}
+	for (uint8_t u = 0; u < ret->n_units; u++) {
+		ret->can_notify[u] = true;
+		ret->can_direct[u] = ret->can_sample[u];
 	}
 	return 0;
 }
@@ -296,6 +301,9 @@ static const struct source_ops helper_ops = {
 	.unquiet = helper_unquiet,
 	.sample = helper_sample,
 	.grant = helper_grant,
+	.notify = helper_notify,
+	.promote = helper_promote,
+	.demote = helper_demote,
 	.free = helper_free,
 };
 

@@ -27,6 +27,11 @@ static struct helper_device *of(struct plug_device *plug)
 	return (struct helper_device *)plug;
 }
 
+static uint8_t unit_of(const struct helper *helper, const struct helper_device *device)
+{
+	return helper->plug.one_unit ? 0 : device->plug.index;
+}
+
 /* ---- the line's node --------------------------------------------------------------------------- */
 
 static void on_watch_closed(uv_handle_t *handle)
@@ -94,8 +99,6 @@ static int watch_trigger(struct helper *helper)
 /* Takes @fd. 0, or -errno and @problem. */
 static int file_open(struct helper *helper, int fd, const char *name, char problem[LIMIT_TEXT])
 {
-	struct helper_unit *line = &helper->unit[0];
-	struct ptirq_uio_page_device entry;
 	int error;
 
 	helper->file.fd = fd;
@@ -111,12 +114,6 @@ static int file_open(struct helper *helper, int fd, const char *name, char probl
 		error = watch_members(helper);
 	if (!error)
 		error = watch_trigger(helper);
-	if (!error && helper->plug.one_unit) {
-		*line = (struct helper_unit){.masked = true, .held = true};
-		error = helper_line_mask(fd, PTIRQ_UIO_LINE);
-		if (helper_line_entry(helper->file.page, PTIRQ_UIO_LINE, &entry))
-			line->again = entry.again;
-	}
 	if (error && error != -EPROTO)
 		snprintf(problem, LIMIT_TEXT, "%s: %s", name, strerror(-error));
 	if (error)
@@ -190,11 +187,10 @@ static void say_uio(const struct ptirq_uio_info *info, char problem[LIMIT_TEXT])
 /* The line is open. From here on the device is masked, until somebody unmasks it. */
 static bool join(struct helper *helper, struct helper_device *device, char problem[LIMIT_TEXT])
 {
-	struct helper_unit *unit = &helper->unit[device->plug.index];
 	const struct opener_device *info = &device->plug.info;
 	struct ptirq_uio_page_device entry = {0};
 	struct ptirq_uio_info kernel;
-	int error = 0;
+	int error;
 
 	if (strcmp(info->line, helper->file.name) != 0) {
 		snprintf(
@@ -215,17 +211,19 @@ static bool join(struct helper *helper, struct helper_device *device, char probl
 		say_uio(&kernel, problem);
 		return false;
 	}
-	if (!helper->plug.one_unit)
-		error = helper_line_mask(helper->file.fd, device->nr);
-	if (error) {
+	error = helper_unit_reset(helper, unit_of(helper, device));
+	if (error == -EBUSY)
+		snprintf(problem, LIMIT_TEXT,
+			 "a UIO program has a device of %s open: it is taken up when that program "
+			 "closes it",
+			 helper->file.name);
+	else if (error)
 		snprintf(problem, LIMIT_TEXT, "%s cannot be masked: %s", info->location,
 			 strerror(-error));
+	if (error)
 		return false;
-	}
 	helper_line_entry(helper->file.page, device->nr, &entry);
 	device->life = life(&entry);
-	if (!helper->plug.one_unit)
-		*unit = (struct helper_unit){.masked = true, .held = true, .again = entry.again};
 	return true;
 }
 
@@ -286,8 +284,8 @@ static void helper_close(struct plug_device *plug)
 	bool needed = false;
 
 	of(plug)->waiting = false;
-	if (!helper->plug.one_unit && plug->state == PLUG_ARMED)
-		helper_line_mask(helper->file.fd, of(plug)->nr);
+	if (plug->state == PLUG_ARMED)
+		helper_unit_reset(helper, unit_of(helper, of(plug)));
 	for (uint8_t d = 0; d < helper->plug.config->n_devices; d++)
 		needed |= d != plug->index &&
 			  (helper->device[d].waiting || helper->device[d].plug.state == PLUG_ARMED);

@@ -25,6 +25,8 @@ struct helper_unit {
 	bool masked;         /* as the executor wants it */
 	bool held;           /* as the kernel has it: it masks what fires */
 	bool due;            /* held since it fired, and not acknowledged yet */
+	bool direct;         /* its trigger and its acknowledgments are a client\'s (A11) */
+	bool takers;         /* there is a list of who is told besides us */
 	uint64_t generation; /* that it fired under */
 	uint64_t again;      /* as the page had it then */
 	uint64_t unmasked_at;
@@ -61,6 +63,14 @@ bool helper_unit_there(const struct helper *helper, uint8_t unit);
 uint32_t helper_unit_number(const struct helper *helper, uint8_t unit);
 /* Something has fired: look at all units. */
 void helper_look(struct helper *helper);
+
+/* ---- helper_path.c */
+
+/* Nobody is direct or a taker any more, and it is masked: a new life. 0 or -errno. */
+int helper_unit_reset(struct helper *helper, uint8_t unit);
+int helper_notify(struct source *source, uint8_t unit, const int *fds, size_t n);
+int helper_promote(struct source *source, uint8_t unit, int wake, int resample);
+int helper_demote(struct source *source, uint8_t unit);
 
 /* ---- helper_arm.c */
 

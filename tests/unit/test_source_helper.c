@@ -30,12 +30,15 @@ static struct {
 	char name[32];
 	uint32_t caps;
 	bool there, asserts, disintx;
+	int trigger, resample; /* of its own; 0: none */
+	int taker[4];
 	struct ptirq_uio_page_device entry;
 } dev[3];
 #define ONE 2 /* the line's own entry */
 
 static uint32_t line_caps, level;
-static int trigger = -1, stale;
+static int trigger = -1;
+static bool stale, fires_at_swap, no_resample;
 static char calls[256]; /* what was asked for since the last look */
 
 static unsigned int index_of(uint32_t device)
@@ -71,8 +74,10 @@ static void defer(unsigned int i)
 {
 	dev[i].entry.state = PTIRQ_UIO_DEFERRED;
 	dev[i].entry.generation++;
-	if (trigger >= 0)
-		eventfd_write(trigger, 1);
+	if (dev[i].trigger || trigger >= 0)
+		eventfd_write(dev[i].trigger ? dev[i].trigger : trigger, 1);
+	for (unsigned int t = 0; t < 4 && dev[i].taker[t]; t++)
+		eventfd_write(dev[i].taker[t], 1);
 }
 
 static void interrupt(unsigned int i)
@@ -164,26 +169,33 @@ int helper_line_sample(int fd, struct ptirq_uio_sample *ret_sample)
 
 int helper_line_set_trigger(int fd, uint32_t device, int eventfd)
 {
-	cr_assert(fd >= 0 && device == PTIRQ_UIO_LINE);
-	trigger = eventfd;
-	return 0;
+	if (device == PTIRQ_UIO_LINE)
+		trigger = eventfd;
+	else
+		dev[device].trigger = eventfd < 0 ? 0 : eventfd;
+	call("trigger%u:%s ", index_of(device), eventfd < 0 ? "none" : "set");
+	if (fires_at_swap) {
+		fires_at_swap = false;
+		interrupt(index_of(device));
+	}
+	return fd < 0 ? -EBADF : 0;
 }
 
 int helper_line_set_resample(int fd, uint32_t device, int eventfd)
 {
-	(void)fd;
-	(void)device;
-	(void)eventfd;
-	return -EOPNOTSUPP;
+	call("resample%u:%s ", index_of(device), eventfd < 0 ? "none" : "set");
+	if (no_resample)
+		return -EOPNOTSUPP;
+	dev[index_of(device)].resample = eventfd < 0 ? 0 : eventfd;
+	return fd < 0 ? -EBADF : 0;
 }
 
 int helper_line_set_notify(int fd, uint32_t device, const int *eventfds, size_t n)
 {
-	(void)fd;
-	(void)device;
-	(void)eventfds;
-	(void)n;
-	return -EOPNOTSUPP;
+	call("notify%u:%zu ", index_of(device), n);
+	for (unsigned int t = 0; t < 4; t++)
+		dev[index_of(device)].taker[t] = t < n ? eventfds[t] : 0;
+	return fd < 0 ? -EBADF : 0;
 }
 
 int helper_line_map(int fd, const struct ptirq_uio_page **ret_page)
@@ -371,7 +383,7 @@ Test(source_helper, devices_are_units_and_begin_masked)
 	cr_assert(topology.device[0].has_mask && topology.device[0].has_status);
 	cr_assert(topology.device[0].unsafe_dma && topology.can_sample[0]);
 	cr_assert(topology.device[1].unit == 1 && !topology.can_sample[1]);
-	cr_assert_str_eq(called(), "mask0 mask1 ");
+	cr_assert_str_eq(called(), "trigger2:set mask0 mask1 ");
 	turn();
 	cr_assert(ups == 1 && !unit_gones[0] && !unit_gones[1] && !fired[1]);
 }
@@ -446,7 +458,7 @@ Test(source_helper, a_stale_acknowledgment_is_an_unmask)
 	source->ops->unmask(source, 0);
 	interrupt(0);
 	turn();
-	stale = 1;
+	stale = true;
 	dev[0].asserts = false;
 	called();
 	cr_assert_eq(source->ops->unmask(source, 0), 0);
@@ -580,7 +592,7 @@ Test(source_helper, a_line_that_is_one_unit)
 	one_unit();
 	cr_assert(topology.n_units == 1 && topology.device[1].unit == 0);
 	cr_assert(topology.device[0].has_mask && !topology.device[1].has_mask);
-	cr_assert_str_eq(called(), "mask2 ");
+	cr_assert_str_eq(called(), "trigger2:set mask2 mask2 ");
 	source->ops->unmask(source, 0);
 	cr_assert_str_eq(called(), "unmask2 ");
 	dev[0].asserts = true;
@@ -623,4 +635,145 @@ Test(source_helper, one_unit_begins_anew_when_a_device_leaves)
 		uv_run(&loop, UV_RUN_ONCE);
 	cr_assert(unit_gones[0] == 1 && ups == 1 && !gones);
 	cr_assert_not_null(strstr(said, DEV1 " was unplugged"));
+}
+
+/* ---- past the broker ----------------------------------------------------------------------------- */
+
+static int wake = -1, resample = -1;
+
+static eventfd_t count(int fd)
+{
+	eventfd_t n = 0;
+
+	return eventfd_read(fd, &n) < 0 ? 0 : n;
+}
+
+static void eventfds(void)
+{
+	wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	resample = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	cr_assert(wake >= 0 && resample >= 0);
+}
+
+static void close_eventfds(void)
+{
+	close(wake);
+	close(resample);
+}
+
+Test(source_helper, takers_are_told_besides_the_broker)
+{
+	two();
+	eventfds();
+	cr_assert(topology.can_notify[0] && topology.can_notify[1]);
+	cr_assert_eq(source->ops->notify(source, 0, (int[]){wake, resample}, 2), 0);
+	source->ops->unmask(source, 0);
+	interrupt(0);
+	turn();
+	cr_assert(fired[0] == 1 && count(wake) == 1 && count(resample) == 1);
+	cr_assert_eq(source->ops->notify(source, 0, NULL, 0), 0);
+	dev[0].asserts = false;
+	source->ops->unmask(source, 0);
+	interrupt(0);
+	turn();
+	cr_assert(fired[0] == 2 && count(wake) == 0);
+	close_eventfds();
+}
+
+Test(source_helper, a_direct_unit_and_back)
+{
+	struct source_level now;
+
+	two();
+	eventfds();
+	cr_assert(topology.can_direct[0] && !topology.can_direct[1], "without status, no level");
+	source->ops->unmask(source, 0);
+	called();
+	cr_assert_eq(source->ops->promote(source, 0, wake, resample), 0);
+	cr_assert_str_eq(called(), "trigger0:set resample0:set ");
+	interrupt(0);
+	turn();
+	cr_assert(fired[0] == 0 && count(wake) == 1);
+	now = source->ops->sample(source, 0);
+	cr_assert(now.masked == 1 && now.asserted == 1 && now.generation == 2);
+	eventfd_write(trigger, 1); /* of another device */
+	turn();
+	cr_assert_eq(fired[0], 0, "not ours");
+	called();
+	cr_assert_eq(source->ops->demote(source, 0), 0);
+	cr_assert_str_eq(called(), "resample0:none mask0 trigger0:none ");
+	turn();
+	cr_assert_eq(fired[0], 0, "masked");
+	source->ops->unmask(source, 0);
+	cr_assert_str_eq(called(), "unmask0 ");
+	turn();
+	cr_assert(fired[0] == 1 && count(wake) == 0);
+	close_eventfds();
+}
+
+Test(source_helper, what_fires_while_it_becomes_direct_is_signalled)
+{
+	two();
+	eventfds();
+	source->ops->unmask(source, 0);
+	interrupt(0); /* the broker's trigger has it, and nobody has looked */
+	cr_assert_eq(source->ops->promote(source, 0, wake, resample), 0);
+	cr_assert_eq(count(wake), 1);
+	turn();
+	cr_assert_eq(fired[0], 0, "one of the two is told, not both");
+	close_eventfds();
+}
+
+Test(source_helper, what_cannot_be_direct_is_as_before)
+{
+	two();
+	eventfds();
+	source->ops->unmask(source, 0);
+	no_resample = fires_at_swap = true;
+	cr_assert_eq(source->ops->promote(source, 0, wake, resample), -EOPNOTSUPP);
+	turn();
+	cr_assert_eq(fired[0], 1, "only the client was signalled");
+	cr_assert_eq(dev[0].trigger, 0);
+	close_eventfds();
+}
+
+Test(source_helper, a_device_that_was_direct_comes_back_without)
+{
+	two();
+	eventfds();
+	source->ops->unmask(source, 0);
+	source->ops->notify(source, 1, &wake, 1);
+	source->ops->promote(source, 0, wake, resample);
+	bind_to(0, DEV0);
+	bind_to(1, DEV1);
+	hang_up(0);
+	while (!ups || !gones || ups < 2)
+		uv_run(&loop, UV_RUN_ONCE);
+	cr_assert(!dev[0].trigger && !dev[0].resample && !dev[1].taker[0]);
+	source->ops->unmask(source, 0);
+	interrupt(0);
+	turn();
+	cr_assert(fired[0] == 1);
+	cr_assert_eq(source->ops->demote(source, 1), 0, "as if it had been");
+	close_eventfds();
+}
+
+Test(source_helper, a_line_that_is_one_unit_can_be_direct)
+{
+	one_unit();
+	eventfds();
+	source->ops->unmask(source, 0);
+	called();
+	cr_assert_eq(source->ops->promote(source, 0, wake, resample), 0);
+	cr_assert_str_eq(called(), "trigger2:set resample2:set ");
+	interrupt(ONE);
+	turn();
+	cr_assert(fired[0] == 0 && count(wake) == 1);
+	cr_assert_eq(source->ops->demote(source, 0), 0);
+	cr_assert_str_eq(called(), "resample2:none mask2 trigger2:set ");
+	dev[1].asserts = true;
+	source->ops->unmask(source, 0);
+	turn();
+	cr_assert_eq(fired[0], 1);
+	close_eventfds();
 }
