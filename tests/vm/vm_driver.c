@@ -4,7 +4,7 @@
  *
  *	vm_driver --line LINE --device NAME --id N --log FILE [--bits 0,1] [--unbound]
  *	          [--bar RESOURCE0]
- *	          [--mute-after N] [--die-after N] [--lie]
+ *	          [--mute-after N] [--die-after N] [--lie] [--direct] [--notify]
  *
  * Serves its functions through the granted BAR and answers HANDLED, or NOT_MINE when none of them
  * asserts. --unbound subscribes to the whole line: it cannot know in advance whose an interrupt is.
@@ -12,6 +12,7 @@
  * --mute-after: the interrupt after N others is taken and neither served nor answered until SIGUSR1.
  * --die-after: kills itself in the middle of the round after N others.
  * --lie: until SIGUSR1 it says HANDLED and serves nothing.
+ * --direct, --notify: asks for these paths; counted is what it was woken for while it was on one.
  * Ends at SIGTERM and prints its counts. The log is the raiser's: "ID BIT N".
  *
  * Must not touch UIO nodes or config space: that is the broker's.
@@ -43,6 +44,8 @@ struct driver {
 	unsigned int bits;
 	bool unbound;
 	bool lie;
+	uint32_t flags;
+	unsigned long path[3]; /* by enum ptirq_path */
 	unsigned long mute_after;
 	unsigned long die_after;
 	int log;
@@ -120,6 +123,7 @@ static void run(struct driver *d)
 		if (d->mute_after && d->asked == d->mute_after)
 			be_mute();
 		d->asked++;
+		d->path[ptirq_sub_path(d->sub)]++;
 		ret = ptirq_ack(d->sub, &irq, serve(d));
 		if (ret < 0)
 			errx(1, "ack: %s: %s", strerror(-ret), ptirq_error(d->ptirq));
@@ -146,6 +150,7 @@ static void start(struct driver *d)
 {
 	struct ptirq_options options = PTIRQ_OPTIONS_INIT;
 
+	options.flags = d->flags;
 	if (!d->unbound)
 		options.device = d->device;
 	if (ptirq_open(&d->ptirq, NULL) < 0 || map(d) < 0 ||
@@ -178,6 +183,8 @@ static void parse(struct driver *d, int argc, char **argv)
 		{"mute-after", required_argument, NULL, 'm'},
 		{"die-after", required_argument, NULL, 'k'},
 		{"lie", no_argument, NULL, 'L'},
+		{"direct", no_argument, NULL, 'D'},
+		{"notify", no_argument, NULL, 'N'},
 		{0},
 	};
 	int c;
@@ -196,6 +203,8 @@ static void parse(struct driver *d, int argc, char **argv)
 		case 'r': d->bar = optarg; break;
 		case 'u': d->unbound = true; break;
 		case 'L': d->lie = true; break;
+		case 'D': d->flags |= PTIRQ_OPT_DIRECT; break;
+		case 'N': d->flags |= PTIRQ_OPT_NOTIFY; break;
 		case 'm': d->mute_after = strtoul(optarg, NULL, 10); break;
 		case 'k': d->die_after = strtoul(optarg, NULL, 10); break;
 		default: exit(2);
@@ -215,8 +224,9 @@ int main(int argc, char **argv)
 	parse(&d, argc, argv);
 	start(&d);
 	run(&d);
-	printf("asked=%lu served=%lu not_mine=%lu epochs=%" PRIu64 "\n", d.asked, d.served,
-	       d.not_mine, d.epochs);
+	printf("asked=%lu served=%lu not_mine=%lu direct=%lu notify=%lu epochs=%" PRIu64 "\n",
+	       d.asked, d.served, d.not_mine, d.path[PTIRQ_PATH_DIRECT], d.path[PTIRQ_PATH_NOTIFY],
+	       d.epochs);
 	if (d.bar)
 		edu_close(&d.edu);
 	else
