@@ -48,6 +48,19 @@ static inline int helper_trigger(int line, uint32_t device, int fd)
 			      HELPER_REQUEST(ptirq_uio_trigger, .device = device, .fd = fd));
 }
 
+static inline int helper_resample(int line, uint32_t device, int fd)
+{
+	return helper_request(line, PTIRQ_UIO_SET_RESAMPLE,
+			      HELPER_REQUEST(ptirq_uio_trigger, .device = device, .fd = fd));
+}
+
+static inline int helper_notify(int line, uint32_t device, const int *fds, uint32_t count)
+{
+	return helper_request(line, PTIRQ_UIO_SET_NOTIFY,
+			      HELPER_REQUEST(ptirq_uio_notify, .device = device, .count = count,
+					     .fds = (uintptr_t)fds));
+}
+
 static inline int helper_info(int line, uint32_t device, struct ptirq_uio_info *ret_info)
 {
 	struct ptirq_uio_info info = {.size = sizeof(info), .device = device};

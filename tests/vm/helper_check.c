@@ -4,85 +4,9 @@
  *
  *	helper_check LINE ADDRESS ADDRESS ADDRESS
  *
- * Prints a line "pass|fail NAME DETAIL" per promise; the detail of a failure is the first thing
- * that was not as expected. Must be the only one on the line.
+ * Must be the only one on the line.
  */
-#include <err.h>
-#include <inttypes.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/wait.h>
-
-#include "tests/vm/edu.h"
-#include "tests/vm/helper.h"
-
-enum { DEVICES = 3, RACES = 300 };
-
-static struct check {
-	int line;
-	const char *path;
-	const struct ptirq_uio_page *page;
-	const char *address[DEVICES];
-	uint32_t nr[DEVICES];
-	struct edu edu[DEVICES];
-	int config[DEVICES];
-	int trigger[DEVICES]; /* the devices' own */
-	int line_trigger;
-} c;
-
-static char wrong[256];
-
-#define EXPECT(condition)                                                                    \
-	do {                                                                                 \
-		if (!(condition) && !wrong[0])                                               \
-			snprintf(wrong, sizeof(wrong), "line %d: %s", __LINE__, #condition); \
-	} while (0)
-
-static void report(const char *name, const char *detail)
-{
-	printf("%s helper.%s %s\n", wrong[0] ? "fail" : "pass", name, wrong[0] ? wrong : detail);
-	fflush(stdout);
-	wrong[0] = '\0';
-}
-
-static struct ptirq_uio_page_device entry(unsigned int i)
-{
-	return helper_device(c.page, c.nr[i]);
-}
-
-/* How often the eventfd was signalled since the last call; an interrupt is served within 1 ms. */
-static uint64_t signals(int fd, uint64_t expected)
-{
-	uint64_t sum = 0, n;
-
-	for (int i = 0; i < (expected ? 2000 : 20) && (!expected || sum < expected); i++) {
-		if (read(fd, &n, sizeof(n)) == sizeof(n))
-			sum += n;
-		usleep(500);
-	}
-	return sum;
-}
-
-static bool masked(unsigned int i)
-{
-	uint8_t command = 0;
-
-	EXPECT(pread(c.config[i], &command, 1, 5) == 1);
-	return command & 1 << 2;
-}
-
-static void quiet(void)
-{
-	for (unsigned int i = 0; i < DEVICES; i++) {
-		edu_write(&c.edu[i], EDU_IRQ_ACK, UINT32_MAX);
-		EXPECT(helper_unmask(c.line, c.nr[i]) == 0);
-		EXPECT(entry(i).state == PTIRQ_UIO_IDLE);
-		signals(c.trigger[i], 0);
-	}
-	signals(c.line_trigger, 0);
-}
+#include "tests/vm/helper_checker.h"
 
 static void holding(void)
 {
@@ -263,7 +187,7 @@ static void attribution(void)
 
 static void triggers(void)
 {
-	int other = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int other = event();
 
 	quiet();
 	EXPECT(helper_trigger(c.line, c.nr[0], other) == 0);
@@ -276,57 +200,6 @@ static void triggers(void)
 	EXPECT(signals(c.trigger[0], 0) == 0);
 	close(other);
 	report("triggers", "the device's own, else the line's; none once replaced");
-}
-
-/* Two processes acknowledge each generation: one may. */
-static void races(void)
-{
-	struct shared {
-		_Atomic uint64_t generation;
-		_Atomic unsigned int good, stale, other;
-	} *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t pids[2];
-	char detail[64];
-	uint64_t last;
-
-	quiet();
-	last = entry(0).generation;
-	for (unsigned int p = 0; p < 2; p++) {
-		pids[p] = fork();
-		while (pids[p] == 0) {
-			uint64_t generation = s->generation;
-			int ret;
-
-			if (generation == UINT64_MAX)
-				_exit(0);
-			if (generation <= last) {
-				sched_yield();
-				continue;
-			}
-			last = generation;
-			ret = helper_ack(c.line, c.nr[0], generation, 0);
-			atomic_fetch_add(ret == 0         ? &s->good
-					 : ret == -ESTALE ? &s->stale
-							  : &s->other,
-					 1);
-		}
-	}
-	for (unsigned int n = 1; n <= RACES && !wrong[0]; n++) {
-		edu_raise(&c.edu[0], 0, n);
-		EXPECT(signals(c.trigger[0], 1) == 1);
-		edu_ack(&c.edu[0], 0);
-		s->generation = entry(0).generation;
-		for (int i = 0; i < 10000 && s->good + s->stale + s->other < 2 * n; i++)
-			usleep(100);
-		EXPECT(s->good == n && s->stale == n && s->other == 0);
-		EXPECT(entry(0).state == PTIRQ_UIO_IDLE && !masked(0));
-	}
-	s->generation = UINT64_MAX;
-	for (unsigned int p = 0; p < 2; p++)
-		waitpid(pids[p], NULL, 0);
-	snprintf(detail, sizeof(detail), "%u generations: %u acks good, %u stale", RACES, s->good,
-		 s->stale);
-	report("ack-races", detail);
 }
 
 /* Somebody clears DisINTx of a device that asserts: without help that ends in "nobody cared". */
@@ -350,38 +223,9 @@ static void repairs(void)
 
 int main(int argc, char **argv)
 {
-	struct ptirq_uio_info device;
-	char path[128];
-
-	if (argc != 2 + DEVICES)
-		errx(2, "usage: helper_check LINE ADDRESS ADDRESS ADDRESS");
-	c.path = argv[1];
-	c.line = open(c.path, O_RDWR | O_CLOEXEC);
-	if (c.line < 0)
-		err(1, "%s", c.path);
-	c.page = helper_page(c.line);
-	if (c.page == MAP_FAILED)
-		err(1, "mmap");
-	c.line_trigger = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (helper_trigger(c.line, PTIRQ_UIO_LINE, c.line_trigger) < 0)
-		errx(1, "the line's trigger");
-	for (unsigned int i = 0; i < DEVICES; i++) {
-		c.address[i] = argv[2 + i];
-		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0", c.address[i]);
-		if (edu_open(path, &c.edu[i]) < 0)
-			errx(1, "%s", path);
-		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", c.address[i]);
-		c.config[i] = open(path, O_RDWR | O_CLOEXEC);
-		for (uint32_t nr = 0; nr < DEVICES; nr++) {
-			if (helper_info(c.line, nr, &device) == 0 &&
-			    strcmp(device.name, c.address[i]) == 0)
-				c.nr[i] = nr;
-		}
-		c.trigger[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (helper_trigger(c.line, c.nr[i], c.trigger[i]) < 0)
-			errx(1, "a device's trigger");
+	checker_start(argc, argv);
+	for (unsigned int i = 0; i < DEVICES; i++)
 		EXPECT(entry(i).state == PTIRQ_UIO_MASKED && masked(i));
-	}
 	report("starts-masked", "what nobody holds is masked");
 	holding();
 	info();
@@ -391,7 +235,6 @@ int main(int argc, char **argv)
 	keeping();
 	attribution();
 	triggers();
-	races();
 	repairs();
 	quiet();
 	return 0;

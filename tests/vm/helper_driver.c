@@ -2,12 +2,14 @@
 /*
  * Serves the edu devices of one line of the kernel helper, as a broker with drivers in it would.
  *
- *	helper_driver LINE [--each] [--deaf] --log FILE ADDRESS...
+ *	helper_driver LINE [--each] [--direct] [--deaf] --log FILE ADDRESS...
  *
  * Holds LINE (/dev/ptirq/lineN). Is told by one trigger for the line, or with --each by one per
  * device. The log is the raiser's: "ID BIT N", with ID the position of ADDRESS (a PCI address). A
  * device that comes to the line is served from then on; one that goes is forgotten. A line that is
- * one unit is served as a whole. With --deaf it looks at no trigger: what fires stays deferred.
+ * one unit is served as a whole. With --deaf it looks at no trigger: what fires stays deferred. With
+ * --direct it serves as one who knows nothing of the line: told by the device's notify list,
+ * acknowledges by the resample eventfd of its unit.
  *
  * Prints "ready" when the line is held and unmasked. Ends at SIGTERM with status 0 and the counts;
  * with status 3 when the line has gone, after trying that every request fails and the page can
@@ -37,6 +39,7 @@ struct device {
 	bool present;
 	uint32_t nr;
 	int trigger;
+	int resample;
 };
 
 struct driver {
@@ -45,6 +48,7 @@ struct driver {
 	struct device devices[MAX_DEVICES];
 	unsigned int n;
 	bool each;
+	bool direct;
 	bool deaf;
 	bool one_unit;
 	int signals;
@@ -69,15 +73,31 @@ static uint32_t unit_of(const struct driver *d, const struct device *device)
 	return d->one_unit ? PTIRQ_UIO_LINE : device->nr;
 }
 
-static void set_trigger(struct driver *d, struct device *device)
+static void check(const struct device *device, const char *request, int ret)
 {
-	int ret = helper_trigger(d->line, d->each ? device->nr : PTIRQ_UIO_LINE, device->trigger);
+	if (ret < 0 && !went(ret))
+		errx(1, "%s %s: %s", request, device->address, strerror(-ret));
+}
 
-	if (ret < 0 && !went(ret))
-		errx(1, "SET_TRIGGER %s: %s", device->address, strerror(-ret));
-	ret = helper_unmask(d->line, unit_of(d, device));
-	if (ret < 0 && !went(ret))
-		errx(1, "UNMASK %s: %s", device->address, strerror(-ret));
+/* A unit has one. */
+static int resample_of(const struct driver *d, const struct device *device)
+{
+	return d->one_unit ? d->devices[0].resample : device->resample;
+}
+
+static void set_up(struct driver *d, struct device *device)
+{
+	if (d->direct) {
+		check(device, "SET_NOTIFY",
+		      helper_notify(d->line, device->nr, &device->trigger, 1));
+		check(device, "SET_RESAMPLE",
+		      helper_resample(d->line, unit_of(d, device), resample_of(d, device)));
+	} else {
+		check(device, "SET_TRIGGER",
+		      helper_trigger(d->line, d->each ? device->nr : PTIRQ_UIO_LINE,
+				     device->trigger));
+	}
+	check(device, "UNMASK", helper_unmask(d->line, unit_of(d, device)));
 }
 
 static void came(struct driver *d, struct device *device, uint32_t nr)
@@ -94,7 +114,7 @@ static void came(struct driver *d, struct device *device, uint32_t nr)
 		errx(1, "%s: %s", path, strerror(-ret));
 	device->present = true;
 	device->nr = nr;
-	set_trigger(d, device);
+	set_up(d, device);
 }
 
 /* Which devices are on the line. */
@@ -148,17 +168,24 @@ static void serve(struct driver *d, unsigned int id)
 {
 	struct device *device = &d->devices[id];
 	struct ptirq_uio_page_device entry;
+	const uint64_t one = 1;
 	unsigned int i;
 	int ret;
 
 	if (!device->present)
 		return;
 	entry = helper_device(d->page, d->one_unit ? PTIRQ_UIO_MAX_DEVICES : device->nr);
-	if (entry.state != PTIRQ_UIO_DEFERRED)
+	if (entry.state != PTIRQ_UIO_DEFERRED && !d->direct)
 		return;
 	for (i = 0; i < d->n; i++) {
 		if (i == id || (d->one_unit && d->devices[i].present))
 			serve_device(d, i);
+	}
+	if (d->direct) {
+		if (write(resample_of(d, device), &one, sizeof(one)) != sizeof(one))
+			err(1, "resample");
+		d->acks++;
+		return;
 	}
 	ret = helper_ack(d->line, unit_of(d, device), entry.generation, 0);
 	if (ret == -ESTALE)
@@ -235,6 +262,7 @@ static void parse(struct driver *d, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"each", no_argument, NULL, 'e'},
+		{"direct", no_argument, NULL, 'D'},
 		{"deaf", no_argument, NULL, 'd'},
 		{"log", required_argument, NULL, 'l'},
 		{0},
@@ -244,13 +272,15 @@ static void parse(struct driver *d, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 'e': d->each = true; break;
+		case 'D': d->direct = d->each = true; break;
 		case 'd': d->deaf = true; break;
 		case 'l': d->log = fopen(optarg, "ae"); break;
 		default: exit(2);
 		}
 	}
 	if (!d->log || argc - optind < 2 || argc - optind > 1 + MAX_DEVICES)
-		errx(2, "usage: helper_driver LINE [--each] [--deaf] --log FILE ADDRESS...");
+		errx(2, "usage: helper_driver LINE [--each] [--direct] [--deaf] --log FILE "
+			"ADDRESS...");
 	d->line = open(argv[optind], O_RDWR | O_CLOEXEC);
 	if (d->line < 0)
 		err(2, "%s", argv[optind]);
@@ -269,9 +299,11 @@ int main(int argc, char **argv)
 	d.page = helper_page(d.line);
 	if (d.page == MAP_FAILED)
 		err(1, "mmap");
-	for (i = 0; i < d.n; i++)
+	for (i = 0; i < d.n; i++) {
+		d.devices[i].resample = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		d.devices[i].trigger = i > 0 && !d.each ? d.devices[0].trigger
 							: eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	}
 	look(&d);
 	puts("ready");
 	fflush(stdout);

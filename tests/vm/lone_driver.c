@@ -5,9 +5,10 @@
  *
  * Owns one device alone; must not be used on a device that a broker has.
  *
- *	lone_driver --uio /dev/uioN --device DIR --id N --log FILE [--bits 0,1] [--irqcontrol]
+ *	lone_driver --uio /dev/uioN [--device DIR] --id N --log FILE [--bits 0,1] [--irqcontrol]
  *
- * DIR is the device's directory in sysfs. It is re-enabled by the byte at offset 5 of its
+ * DIR is the device's directory in sysfs; without it the registers are map 0 of the UIO device. It
+ * prints "ready" when it is about to serve. It is re-enabled by the byte at offset 5 of its
  * configuration space, or with --irqcontrol by a write to the UIO node. Ends at SIGTERM and prints
  * how often it was woken, served and re-enabled; with status 3 when the device is unplugged. The log is the raiser's: "ID BIT N".
  */
@@ -160,19 +161,22 @@ int main(int argc, char **argv)
 		default: return 2;
 		}
 	}
-	if (!uio || !dir || !d.log)
-		errx(2, "--uio, --device and --log are needed");
+	if (!uio || !d.log || (!dir && !irqcontrol))
+		errx(2, "--uio, --log, and --device or --irqcontrol are needed");
 	d.signals = signal_fd();
 	d.uio = open(uio, O_RDWR | O_CLOEXEC);
 	if (d.uio < 0)
 		err(2, "%s", uio);
 	if (!irqcontrol)
 		d.config = open_in(dir, "config");
-	fd = open_in(dir, "resource0");
+	fd = dir ? open_in(dir, "resource0") : d.uio;
 	ret = edu_map(fd, &d.edu);
-	close(fd);
+	if (dir)
+		close(fd);
 	if (ret < 0)
-		errx(2, "%s/resource0: %s", dir, strerror(-ret));
+		errx(2, "%s: registers: %s", dir ? dir : uio, strerror(-ret));
+	puts("ready");
+	fflush(stdout);
 
 	run(&d);
 

@@ -59,6 +59,7 @@ check helper.tracepoints "$tracepoints" \
     [ "$tracepoints" = "acked/ deferred/ fired/ lease/ mask_level/ stale_ack/" ]
 echo 1 >/sys/kernel/tracing/events/ptirq/enable
 helper_check "$line" $devices >/dev/null
+helper_check "$line" $devices >/dev/null
 for event in fired deferred acked stale_ack mask_level; do
     seen=$(grep -c " $event: irq=$(cat "$pci/$EDU0/irq") " /sys/kernel/tracing/trace) || true
     check helper.trace-$event "$seen events" [ "$seen" -ge 10 ]

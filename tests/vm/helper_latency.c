@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From the write to a register of an edu device that raises its interrupt to the return of the read()
+ * that tells its driver, and to the point where the device can fire again:
+ *
+ *	helper_latency uio|direct|notify [--list] [--device-mask] [--samples N] {NODE ADDRESS}...
+ *
+ *	uio     the driver reads the UIO node of uio_pci_generic, clears DisINTx with one byte
+ *	direct  the driver reads a trigger of the kernel helper and writes a resample eventfd
+ *	notify  the driver reads an eventfd of a notify list; the holder, told by the trigger and then
+ *	        by the driver, acknowledges
+ *
+ * ADDRESS is a PCI address, NODE its /dev/uioN or its line of the helper. With more than one, each device has
+ * a driver, and they are raised in turn, one at a time; with --list all drivers are in the one list
+ * of the line, so that each is told of every interrupt. --device-mask keeps the helper from masking
+ * at the interrupt controller.
+ *
+ * Raiser, interrupt and drivers share one processor: what is compared is work, not how fast a sleeping
+ * one wakes up. Drivers and holder have real-time priority.
+ *
+ * Prints one line of medians and 90th percentiles in ns: "MODE oneway P50 P90 loop P50 P90".
+ */
+#include <err.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "tests/vm/edu.h"
+#include "tests/vm/helper.h"
+
+enum {
+	MAX_DEVICES = 3,
+	WARM_UP = 50,
+	COMMAND_HIGH = 5, /* of config space: the byte that DisINTx is in */
+	INTX_DISABLE_HIGH = 1 << 2,
+};
+
+enum mode { UIO, DIRECT, NOTIFY };
+static const char *const mode_names[] = {"uio", "direct", "notify"};
+
+struct driver {
+	const char *node;
+	const char *address;
+	struct edu edu;
+	int config;
+	int told; /* uio, trigger or notify */
+	int resample;
+	uint32_t nr;
+	pthread_t thread;
+};
+
+static struct bench {
+	enum mode mode;
+	bool list;
+	bool device_mask;
+	unsigned int samples;
+	unsigned int n;
+	struct driver drivers[MAX_DEVICES];
+	int line;
+	const struct ptirq_uio_page *page;
+	int trigger; /* the holder's */
+	int verdict; /* from drivers to the holder */
+	int done;
+	_Atomic uint64_t raised_at;
+	_Atomic uint64_t told_at;
+	_Atomic uint64_t armed_at;
+} b;
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * UINT64_C(1000000000) + t.tv_nsec;
+}
+
+static void signal_event(int fd)
+{
+	const uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) != sizeof(one))
+		err(1, "eventfd");
+}
+
+static void await_event(int fd)
+{
+	uint64_t n;
+
+	if (read(fd, &n, sizeof(n)) != sizeof(n))
+		err(1, "eventfd");
+}
+
+static void check(const char *request, int ret)
+{
+	if (ret < 0)
+		errx(1, "%s: %s", request, strerror(-ret));
+}
+
+static void armed(void)
+{
+	b.armed_at = now_ns();
+	signal_event(b.done);
+}
+
+static void enable_by_config(const struct driver *d)
+{
+	uint8_t command;
+
+	if (pread(d->config, &command, 1, COMMAND_HIGH) != 1)
+		err(1, "config");
+	command &= ~INTX_DISABLE_HIGH;
+	if (pwrite(d->config, &command, 1, COMMAND_HIGH) != 1)
+		err(1, "config");
+}
+
+static void *drive(void *data)
+{
+	struct driver *d = data;
+	uint32_t interrupts;
+
+	for (;;) {
+		uint64_t told;
+
+		if (b.mode == UIO) {
+			if (read(d->told, &interrupts, sizeof(interrupts)) != sizeof(interrupts))
+				err(1, "uio");
+		} else {
+			await_event(d->told);
+		}
+		told = now_ns();
+		if (!edu_asserts(&d->edu, 0)) /* another's, of the same list */
+			continue;
+		b.told_at = told;
+		edu_ack(&d->edu, 0);
+		switch (b.mode) {
+		case UIO:
+			enable_by_config(d);
+			armed();
+			break;
+		case DIRECT:
+			signal_event(d->resample);
+			armed();
+			break;
+		case NOTIFY: signal_event(b.verdict); break;
+		}
+	}
+	return NULL;
+}
+
+/* The holder's part of the notify path. */
+static void *hold(void *data)
+{
+	unsigned int i;
+
+	(void)data;
+	for (;;) {
+		await_event(b.trigger);
+		await_event(b.verdict);
+		for (i = 0; i < b.n; i++) {
+			struct ptirq_uio_page_device e = helper_device(b.page, b.drivers[i].nr);
+
+			if (e.state == PTIRQ_UIO_DEFERRED)
+				check("ACK", helper_ack(b.line, b.drivers[i].nr, e.generation, 0));
+		}
+		armed();
+	}
+	return NULL;
+}
+
+static pthread_t start(void *(*run)(void *), void *data, int priority)
+{
+	const struct sched_param param = {.sched_priority = priority};
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, run, data) ||
+	    pthread_setschedparam(thread, SCHED_FIFO, &param))
+		errx(1, "a real-time thread");
+	return thread;
+}
+
+static int open_in(const char *address, const char *name)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", address, name);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		err(1, "%s", path);
+	return fd;
+}
+
+/* The device's number of its line, which is opened with the first. */
+static void find(struct driver *d)
+{
+	struct ptirq_uio_info info;
+
+	if (b.line < 0)
+		b.line = open(d->node, O_RDWR | O_CLOEXEC);
+	if (b.line < 0)
+		err(1, "%s", d->node);
+	for (d->nr = 0; d->nr < PTIRQ_UIO_MAX_DEVICES; d->nr++) {
+		if (helper_info(b.line, d->nr, &info) == 0 && strcmp(info.name, d->address) == 0)
+			return;
+	}
+	errx(1, "%s is not on %s", d->address, d->node);
+}
+
+static void set_up_helper(void)
+{
+	int fds[MAX_DEVICES];
+	unsigned int i;
+
+	b.page = helper_page(b.line);
+	if (b.page == MAP_FAILED)
+		err(1, "mmap");
+	if (b.device_mask)
+		check("SET_MODE", helper_request(b.line, PTIRQ_UIO_SET_MODE,
+						 HELPER_REQUEST(ptirq_uio_mode_request,
+								.mode = PTIRQ_UIO_MODE_DEVICE)));
+	for (i = 0; i < b.n; i++) {
+		struct driver *d = &b.drivers[i];
+
+		fds[i] = d->told;
+		if (b.mode == DIRECT) {
+			check("SET_TRIGGER", helper_trigger(b.line, d->nr, d->told));
+			check("SET_RESAMPLE", helper_resample(b.line, d->nr, d->resample));
+		} else if (!b.list) {
+			check("SET_NOTIFY", helper_notify(b.line, d->nr, &d->told, 1));
+		}
+	}
+	if (b.list)
+		check("SET_NOTIFY", helper_notify(b.line, PTIRQ_UIO_LINE, fds, b.n));
+	if (b.mode == NOTIFY)
+		check("SET_TRIGGER", helper_trigger(b.line, PTIRQ_UIO_LINE, b.trigger));
+	check("UNMASK", helper_unmask(b.line, PTIRQ_UIO_LINE));
+}
+
+static int by_value(const void *left, const void *right)
+{
+	const uint64_t *l = left, *r = right;
+
+	return (*l > *r) - (*l < *r);
+}
+
+static void print(const char *name, uint64_t *values)
+{
+	qsort(values, b.samples, sizeof(*values), by_value);
+	printf(" %s %" PRIu64 " %" PRIu64, name, values[b.samples / 2], values[b.samples * 9 / 10]);
+}
+
+static void run(void)
+{
+	const struct timespec pause = {.tv_nsec = 200000};
+	uint64_t *oneway = calloc(b.samples, sizeof(*oneway));
+	uint64_t *loop = calloc(b.samples, sizeof(*loop));
+	unsigned int i;
+
+	if (!oneway || !loop)
+		errx(1, "memory");
+	for (i = 0; i < WARM_UP + b.samples; i++) {
+		/* The drivers are asleep by then. */
+		nanosleep(&pause, NULL);
+		b.raised_at = now_ns();
+		edu_raise(&b.drivers[i % b.n].edu, 0, i);
+		await_event(b.done);
+		if (i < WARM_UP)
+			continue;
+		oneway[i - WARM_UP] = b.told_at - b.raised_at;
+		loop[i - WARM_UP] = b.armed_at - b.raised_at;
+	}
+	fputs(mode_names[b.mode], stdout);
+	print("oneway", oneway);
+	print("loop", loop);
+	putchar('\n');
+	free(oneway);
+	free(loop);
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"list", no_argument, NULL, 'l'},
+		{"device-mask", no_argument, NULL, 'd'},
+		{"samples", required_argument, NULL, 's'},
+		{0},
+	};
+	int option;
+
+	b.line = -1;
+	b.samples = 300;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'l': b.list = true; break;
+		case 'd': b.device_mask = true; break;
+		case 's': b.samples = strtoul(optarg, NULL, 10); break;
+		default: exit(2);
+		}
+	}
+	if (argc - optind < 3 || argc - optind > 1 + 2 * MAX_DEVICES || (argc - optind) % 2 == 0 ||
+	    b.samples == 0)
+		errx(2, "usage: helper_latency uio|direct|notify [--list] [--device-mask] "
+			"[--samples N] {NODE ADDRESS}...");
+	for (b.mode = UIO; strcmp(argv[optind], mode_names[b.mode]) != 0; b.mode++) {
+		if (b.mode == NOTIFY)
+			errx(2, "no mode %s", argv[optind]);
+	}
+	for (optind++; optind < argc; optind += 2) {
+		b.drivers[b.n].node = argv[optind];
+		b.drivers[b.n++].address = argv[optind + 1];
+	}
+}
+
+int main(int argc, char **argv)
+{
+	cpu_set_t cpus;
+	unsigned int i;
+	int fd;
+
+	parse(argc, argv);
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		err(1, "sched_setaffinity");
+	b.trigger = eventfd(0, EFD_CLOEXEC);
+	b.verdict = eventfd(0, EFD_CLOEXEC);
+	b.done = eventfd(0, EFD_CLOEXEC);
+	for (i = 0; i < b.n; i++) {
+		struct driver *d = &b.drivers[i];
+
+		fd = open_in(d->address, "resource0");
+		check("registers", edu_map(fd, &d->edu));
+		close(fd);
+		d->config = open_in(d->address, "config");
+		d->resample = eventfd(0, EFD_CLOEXEC);
+		if (b.mode == UIO) {
+			d->told = open(d->node, O_RDWR | O_CLOEXEC);
+			if (d->told < 0)
+				err(1, "%s", d->node);
+			enable_by_config(d);
+		} else {
+			d->told = eventfd(0, EFD_CLOEXEC);
+			find(d);
+		}
+	}
+	if (b.mode != UIO)
+		set_up_helper();
+	if (b.mode == NOTIFY)
+		start(hold, NULL, 10);
+	for (i = 0; i < b.n; i++)
+		b.drivers[i].thread = start(drive, &b.drivers[i], 20);
+	run();
+	return 0;
+}
