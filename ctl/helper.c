@@ -113,3 +113,12 @@ int helper_view(const struct hw_device *device, struct helper_view *ret)
 		*ret = view;
 	return error;
 }
+
+bool helper_cannot_mask(const struct hw_device *device)
+{
+	const uint32_t both = PTIRQ_UIO_CAN_MASK | PTIRQ_UIO_HAS_STATUS;
+	struct helper_view view;
+
+	return helper_view(device, &view) == 0 && view.line_caps & PTIRQ_UIO_ONE_UNIT &&
+	       (view.device_caps & both) != both;
+}

@@ -16,5 +16,7 @@ struct helper_view {
 
 /* Of a device that is bound to the helper: 0, or -errno (-EPROTO: another version of it). */
 int helper_view(const struct hw_device *device, struct helper_view *ret);
+/* It says that it cannot mask @device alone: its line is masked as a whole. */
+bool helper_cannot_mask(const struct hw_device *device);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/helper.h"
 
 enum brokerable brokerable(const struct hw_device *device, const char **ret_why)
 {
@@ -60,6 +61,15 @@ static bool is_first(const struct hw *hw, const struct hw_device *device)
 	return true;
 }
 
+static void device_line(FILE *out, const struct hw_device *device)
+{
+	/* What is true of every platform device need not be said. */
+	bool whole = device->bus == HW_PCI && helper_cannot_mask(device);
+
+	fprintf(out, "device = %s%s\n", device->name,
+		whole ? " mask=no      ; cannot mask itself: the line is masked as a whole" : "");
+}
+
 static void section(FILE *out, const struct hw *hw, const struct hw_device *device)
 {
 	const struct hw_irq *irq = hw_irq(hw, device->irq);
@@ -76,12 +86,13 @@ static void section(FILE *out, const struct hw *hw, const struct hw_device *devi
 		fprintf(out, "# Interrupt %u%s%s.\n", irq->number,
 			*neighbours ? ", shared with the kernel's " : "", neighbours);
 	}
-	fprintf(out, "[line intx-%s]\nsource = %s\ndevice = %s\n", device->name,
-		device->owner == HW_UIO ? "uio" : "helper", device->name);
+	fprintf(out, "[line intx-%s]\nsource = %s\n", device->name,
+		device->owner == HW_UIO ? "uio" : "helper");
+	device_line(out, device);
 	for (const struct hw_device *other = device + 1; other < hw->device + hw->n_devices;
 	     other++)
 		if (brokerable(other, &why) == BROKERABLE_READY && together(device, other))
-			fprintf(out, "device = %s\n", other->name);
+			device_line(out, other);
 	fputs("# allow-user = NAME    ; who may subscribe; without it root alone\n", out);
 }
 

@@ -155,10 +155,13 @@ def the_configuration_is_one(_):
         m.pci(C, irq=23, driver="uio_pci_generic", uio="uio2")
         m.irq(22, "uio_pci_generic,uio_pci_generic")
         m.irq(23, "uio_pci_generic")
+        m.pci("0000:03:01.0", irq=24, driver="ptirq_uio", line="line0")
+        m.pci("0000:03:02.0", irq=24, driver="ptirq_uio", line="line0")
+        m.pci("0000:03:03.0")
         path = m.path("ptirq.conf")
         m.write("ptirq.conf", scan(m)["configuration"])
         done = subprocess.run([PROGRAM, "--check-config", path], text=True, capture_output=True)
-        assert done.stdout == "2 lines, nothing wrong\n", (done, m.read("ptirq.conf"))
+        assert done.stdout == "4 lines, nothing wrong\n", (done, m.read("ptirq.conf"))
 
 
 @test

@@ -80,6 +80,21 @@ edu "$pci/$EDU0/resource0" raise 0
 finds unserved "$EDU0" "$node"
 edu "$pci/$EDU0/resource0" ack 1
 
+# What scan prints is a configuration, and makes a line that works.
+ptirqctl scan | sed -n "/^\[line intx-$EDU0/,/^$/p" >/tmp/ptirq.conf
+sed -i 's/^\[line .*/[line intx]\ngrant = yes\nunsafe-dma = yes/' /tmp/ptirq.conf
+broker_start
+gives doctor-line 0 ptirqctl doctor intx
+finds unclaimed "$EDU2"
+vm_driver --line intx --device "$EDU0" --id 0 --log /tmp/served >/tmp/driver 2>&1 &
+driver=$!
+await 5 grep -q ready /tmp/driver
+gives doctor-everything 0 ptirqctl doctor
+check ctl.doctor-quiet "$(cat /tmp/out)" out_has "shares interrupt"
+kill $driver
+wait $driver
+broker_stop
+
 helper_driver "$node" --log /tmp/served "$EDU0" "$EDU2" >/tmp/counts &
 driver=$!
 await 5 grep -q ready /tmp/counts
