@@ -106,6 +106,7 @@ void ptirq_line_let_go(struct ptirq_line *line)
 		stop_dma(line);
 	spin_unlock_irq(&line->lock);
 	ptirq_line_mask_held(line);
+	ptirq_cpa_stop(line);
 	if (line->one_unit && !ptirq_line_check_held(line, PTIRQ_LINE_UNIT)) {
 		/* What he had masked by itself is behind the line's mask again. */
 		for_each_set_bit(nr, &present, PTIRQ_UIO_MAX_DEVICES)
@@ -128,14 +129,30 @@ void ptirq_line_abandon(struct ptirq_line *line, struct ptirq_dev *dev)
 		begin_lease(line);
 }
 
+static int start_cpa(struct ptirq_line *line)
+{
+	if (!line->one_unit)
+		return -EOPNOTSUPP;
+	return ptirq_line_check_held(line, PTIRQ_LINE_UNIT) ?: ptirq_cpa_start(line);
+}
+
 /* Ends what is deferred: it would have to be acknowledged as it was masked. */
 int ptirq_line_set_mode(struct ptirq_line *line, u32 mode, u32 flags)
 {
+	int ret;
+
 	if (mode > PTIRQ_UIO_MODE_CPA)
 		return -EINVAL;
-	if (mode == PTIRQ_UIO_MODE_CPA || (mode == PTIRQ_UIO_MODE_DEVICE && line->one_unit))
+	if (mode == PTIRQ_UIO_MODE_DEVICE && line->one_unit)
 		return -EOPNOTSUPP;
-	ptirq_line_mask_held(line);
+	if (mode == PTIRQ_UIO_MODE_CPA) {
+		ret = start_cpa(line);
+		if (ret)
+			return ret;
+	} else {
+		ptirq_line_mask_held(line);
+		ptirq_cpa_stop(line);
+	}
 	spin_lock_irq(&line->lock);
 	line->mode = mode;
 	line->mode_flags = flags;

@@ -73,6 +73,8 @@ static u32 alone_fired(struct ptirq_line *line, unsigned int nr, u64 now)
 /* Nobody can tell whose it is, but that it is one of ours. */
 static u32 line_fired(struct ptirq_line *line, u64 now)
 {
+	if (line->cpa.phase != PTIRQ_CPA_OFF)
+		return ptirq_cpa_fired(line, now);
 	if (ptirq_lease_fired(line) || !ptirq_state_can_fire(&line->states[PTIRQ_LINE_UNIT]))
 		return 0;
 	ptirq_level_line(line, PTIRQ_WHY_UNIT, true);
@@ -179,6 +181,7 @@ void ptirq_line_mask_unit(struct ptirq_line *line, unsigned int nr)
 static int unmask_line(struct ptirq_line *line, unsigned int nr)
 {
 	ptirq_state_freed(&line->states[nr]);
+	ptirq_state_saw(&line->states[nr], ptirq_cpa_status(line));
 	ptirq_page_publish(line, nr);
 	ptirq_level_line(line, PTIRQ_WHY_UNIT, false);
 	return 0;

@@ -25,6 +25,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "ptirq_cpa.h"
 #include "ptirq_state.h"
 #include "ptirq_uio_abi.h"
 
@@ -77,6 +78,7 @@ struct ptirq_line {
 	unsigned int users;
 	unsigned int id;
 	int irq;
+	u32 type; /* with which the wire asserts (ptirq_wire.h) */
 	char name[16];
 
 	struct mutex mutex; /* what follows, and changes of devs[] */
@@ -97,6 +99,7 @@ struct ptirq_line {
 	unsigned int unclaimed; /* calls of the handler in a row */
 	struct ptirq_uio_page *page;
 
+	struct ptirq_cpa cpa;    /* ptirq_cpa.c */
 	struct hrtimer deadline; /* ptirq_level.c */
 	bool ticking;
 	u64 deadline_ns;
@@ -198,6 +201,9 @@ void ptirq_dev_detach(struct ptirq_dev *dev);
 
 /* ptirq_uiodev.c */
 int ptirq_uiodev_register(struct ptirq_dev *dev);
+
+/* ptirq_platform.c */
+extern struct platform_driver ptirq_platform_driver;
 
 /* ptirq_pci.c */
 extern struct pci_driver ptirq_pci_driver;

@@ -8,9 +8,11 @@
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/module.h>
+#include <linux/platform_device.h>
 #include <linux/slab.h>
 
 #include "ptirq_line.h"
+#include "ptirq_wire.h"
 
 #define MAX_LINES 256
 
@@ -45,6 +47,7 @@ static struct ptirq_line *line_new(int irq)
 	}
 	line->id = ret;
 	line->irq = irq;
+	line->type = ptirq_wire_type(irq);
 	line->alive = true;
 	snprintf(line->name, sizeof(line->name), "ptirq-line%u", line->id);
 	mutex_init(&line->mutex);
@@ -146,8 +149,13 @@ static int __init ptirq_init(void)
 	ret = pci_register_driver(&ptirq_pci_driver);
 	if (ret)
 		goto unregister_class;
+	ret = platform_driver_register(&ptirq_platform_driver);
+	if (ret)
+		goto unregister_pci;
 	return 0;
 
+unregister_pci:
+	pci_unregister_driver(&ptirq_pci_driver);
 unregister_class:
 	class_unregister(&line_class);
 unregister_chrdev:
@@ -158,6 +166,7 @@ unregister_chrdev:
 /* Not while a file is open, or a UIO device: both keep a reference to the module. */
 static void __exit ptirq_exit(void)
 {
+	platform_driver_unregister(&ptirq_platform_driver);
 	pci_unregister_driver(&ptirq_pci_driver);
 	class_unregister(&line_class);
 	unregister_chrdev_region(first_devt, MAX_LINES);

@@ -74,6 +74,7 @@ static u32 drop_irq(struct ptirq_line *line)
 
 	if (line->action == PTIRQ_NO_ACTION)
 		return 0;
+	ptirq_cpa_stop(line);
 	ptirq_lease_stop(line);
 	spin_lock_irq(&line->lock);
 	present = line->present;

@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 
 #include "ptirq_line.h"
+#include "ptirq_wire.h"
 
 /*
  * Reads a request, of which size and flags are the first two fields. A structure that is larger
@@ -43,9 +44,17 @@ static int put_reply(const void *reply, size_t size, void __user *to)
 
 static u32 line_caps(struct ptirq_line *line)
 {
+	u32 caps = 0;
+
 	if (line->one_unit)
-		return PTIRQ_UIO_ONE_UNIT;
-	return line->action == PTIRQ_SHARED && ptirq_others(line) ? PTIRQ_UIO_SHARED : 0;
+		caps |= PTIRQ_UIO_ONE_UNIT;
+	if (line->action == PTIRQ_SHARED && ptirq_others(line))
+		caps |= PTIRQ_UIO_SHARED;
+	if (ptirq_wire_status(line->irq, line->type) != PTIRQ_UIO_STATUS_UNKNOWN)
+		caps |= PTIRQ_UIO_HAS_LEVEL;
+	if (ptirq_cpa_is_possible(line))
+		caps |= PTIRQ_UIO_CAN_CPA;
+	return caps;
 }
 
 static int line_get_info(struct ptirq_file *file, void __user *arg)
@@ -162,6 +171,8 @@ static int line_sample(struct ptirq_file *file, void __user *arg)
 	ptirq_line_sample(file->line, &sample);
 	if (!sample.devices)
 		return -ENODEV;
+	sample.level = ptirq_wire_status(file->line->irq, file->line->type) ?:
+		       ptirq_cpa_status(file->line);
 	return put_reply(&sample, sizeof(sample), arg);
 }
 

@@ -70,6 +70,15 @@ void ptirq_state_fired(struct ptirq_state *s, enum ptirq_uio_mask_level level, u
 	s->interrupts++;
 }
 
+void ptirq_state_changed(struct ptirq_state *s, enum ptirq_uio_status status, u64 now)
+{
+	WARN_ON_ONCE(s->state != PTIRQ_UIO_IDLE);
+	s->status = status;
+	s->generation++;
+	s->fired_at = now;
+	s->interrupts++;
+}
+
 void ptirq_state_masked(struct ptirq_state *s, enum ptirq_uio_mask_level level)
 {
 	set_state(s, PTIRQ_UIO_MASKED, level);

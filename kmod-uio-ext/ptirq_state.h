@@ -39,6 +39,9 @@ bool ptirq_state_can_fire(const struct ptirq_state *s);
 /* The handler found it asserting and has masked it. */
 void ptirq_state_fired(struct ptirq_state *s, enum ptirq_uio_mask_level level, u64 now);
 
+/* Not masked, and told that it has changed: a generation that nobody acknowledges. */
+void ptirq_state_changed(struct ptirq_state *s, enum ptirq_uio_status status, u64 now);
+
 /* Masked by request: idempotent, and ends a deferral. */
 void ptirq_state_masked(struct ptirq_state *s, enum ptirq_uio_mask_level level);
 

@@ -82,6 +82,24 @@ TRACE_EVENT(stale_ack,
 	TP_printk("irq=%d nr=%u generation=%llu current=%llu",
 		  __entry->irq, __entry->nr, __entry->generation, __entry->current_generation)
 );
+/* Mode cpa: the wire has changed. */
+TRACE_EVENT(wire,
+	TP_PROTO(int irq, u64 generation, bool asserted),
+	TP_ARGS(irq, generation, asserted),
+	TP_STRUCT__entry(
+		__field(int, irq)
+		__field(u64, generation)
+		__field(bool, asserted)
+	),
+	TP_fast_assign(
+		__entry->irq = irq;
+		__entry->generation = generation;
+		__entry->asserted = asserted;
+	),
+	TP_printk("irq=%d generation=%llu asserted=%d",
+		  __entry->irq, __entry->generation, __entry->asserted)
+);
+
 /* Where a unit is masked has changed: enum ptirq_uio_mask_level. */
 TRACE_EVENT(mask_level,
 	TP_PROTO(int irq, unsigned int nr, u32 from, u32 to),

@@ -115,7 +115,7 @@ enum ptirq_uio_caps {
 	PTIRQ_UIO_ONE_UNIT = 1u << 3,   /* line: deferred as a whole */
 	PTIRQ_UIO_SHARED = 1u << 4,     /* line: somebody else's handler is on the interrupt */
 	PTIRQ_UIO_HAS_LEVEL = 1u << 5,  /* line: SAMPLE's level is the wire's own */
-	PTIRQ_UIO_CAN_CPA = 1u << 6,    /* line: PTIRQ_UIO_MODE_CPA works */
+	PTIRQ_UIO_CAN_CPA = 1u << 6,    /* line: PTIRQ_UIO_MODE_CPA, as far as is known untried */
 };
 
 /*
@@ -170,7 +170,7 @@ struct ptirq_uio_sample {
 	__u32 asserting; /* the status bit is set, masked or not */
 	__u32 masked;    /* DisINTx is set, as read from the device */
 	__u32 unknown;   /* the device does not answer: in neither of the two above */
-	__u32 level;     /* the wire: enum ptirq_uio_status; UNKNOWN without PTIRQ_UIO_HAS_LEVEL */
+	__u32 level; /* the wire: enum ptirq_uio_status; known with HAS_LEVEL, and in mode CPA */
 	__u32 line_masked; /* 1: at the interrupt controller */
 };
 
@@ -214,9 +214,12 @@ enum ptirq_uio_mode {
 	PTIRQ_UIO_MODE_ADAPTIVE, /* the default */
 	PTIRQ_UIO_MODE_DEVICE,   /* always at the device, also when alone; EOPNOTSUPP if one unit */
 	/*
-	 * The interrupt controller's polarity is inverted at each interrupt: both the assertion and
-	 * its end are signalled, nothing is masked and no acknowledgment is due. EOPNOTSUPP without
-	 * PTIRQ_UIO_CAN_CPA, EBUSY on a line that somebody else's handler is on.
+	 * The interrupt controller's polarity is inverted at each interrupt: the assertion and its
+	 * end are both signalled, nothing is masked and no acknowledgment is due. Its first
+	 * generation tells what the wire is. To begin takes milliseconds: the inversion is tried.
+	 * EOPNOTSUPP: the line is not one unit, or its controller cannot. EAGAIN: the wire did not
+	 * stay as it was for long enough to tell. Both leave the line as it was. A wire that
+	 * flutters is deferred in the ordinary way after all; the mode is ADAPTIVE from then on.
 	 */
 	PTIRQ_UIO_MODE_CPA,
 };

@@ -2,9 +2,9 @@
 /*
  * Test-only interrupt controller of true level semantics, and platform devices on its wires.
  *
- * A wire interrupts for as long as it is at its active level and not masked. It is looked at whenever
+ * A wire interrupts for as long as it is at its active level and not masked. That is looked at when
  * it changes, is unmasked or gets another polarity, and raised through irq_work, in hard interrupt
- * context. The kernel's own irq_sim has no level types; the IO-APIC neither inverts nor tells levels.
+ * context. The kernel's own irq_sim has no level types; the IO-APIC can neither invert nor tell.
  *
  * A device "ptirq-test.N" has a page of registers. The first word is its status: it asserts while
  * that is not 0. The registers are memory, so a write to them through a mapping is seen when the
@@ -201,56 +201,95 @@ static const struct irq_domain_ops domain_ops = {
 	.map = domain_map,
 };
 
-static int assert_get(void *data, u64 *value)
+/* Unlike those of debugfs's own attributes, these files can be read again without an open. */
+static ssize_t show(char __user *to, size_t size, loff_t *pos, u32 value)
 {
-	struct wire *wire = data;
+	char text[16];
 
-	raw_spin_lock_irq(&chip_lock);
-	*value = is_asserted(wire);
-	raw_spin_unlock_irq(&chip_lock);
-	return 0;
+	return simple_read_from_buffer(to, size, pos, text,
+				       scnprintf(text, sizeof(text), "%u\n", value));
 }
 
-static int assert_set(void *data, u64 value)
+static ssize_t assert_read(struct file *file, char __user *to, size_t size, loff_t *pos)
 {
-	struct wire *wire = data;
+	struct wire *wire = file->private_data;
+	bool asserted;
 
 	raw_spin_lock_irq(&chip_lock);
-	wire->forced = value;
+	asserted = is_asserted(wire);
+	raw_spin_unlock_irq(&chip_lock);
+	return show(to, size, pos, asserted);
+}
+
+static ssize_t assert_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
+{
+	struct wire *wire = file->private_data;
+	bool forced;
+	int ret = kstrtobool_from_user(from, size, &forced);
+
+	if (ret)
+		return ret;
+	raw_spin_lock_irq(&chip_lock);
+	wire->forced = forced;
 	look(wire);
 	raw_spin_unlock_irq(&chip_lock);
-	return 0;
+	return size;
 }
-DEFINE_DEBUGFS_ATTRIBUTE(assert_fops, assert_get, assert_set, "%llu\n");
 
-static void change_status(unsigned int n, u32 set, u32 clear)
+static const struct file_operations assert_fops = {
+	.open = simple_open,
+	.read = assert_read,
+	.write = assert_write,
+	.llseek = default_llseek,
+};
+
+static ssize_t status_read(struct file *file, char __user *to, size_t size, loff_t *pos)
 {
+	unsigned long n = (unsigned long)file->private_data;
+
+	return show(to, size, pos, atomic_read(&pages[n]->status));
+}
+
+static ssize_t change_status(struct file *file, const char __user *from, size_t size, bool set)
+{
+	unsigned long n = (unsigned long)file->private_data;
+	u32 bits;
+	int ret = kstrtou32_from_user(from, size, 0, &bits);
+
+	if (ret)
+		return ret;
 	raw_spin_lock_irq(&chip_lock);
-	atomic_or(set, &pages[n]->status);
-	atomic_andnot(clear, &pages[n]->status);
+	if (set)
+		atomic_or(bits, &pages[n]->status);
+	else
+		atomic_andnot(bits, &pages[n]->status);
 	look(&wires[wire_of[n]]);
 	raw_spin_unlock_irq(&chip_lock);
+	return size;
 }
 
-static int status_get(void *data, u64 *value)
+static ssize_t raise_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
 {
-	*value = (u32)atomic_read(&pages[(unsigned long)data]->status);
-	return 0;
+	return change_status(file, from, size, true);
 }
 
-static int raise_set(void *data, u64 value)
+static ssize_t ack_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
 {
-	change_status((unsigned long)data, value, 0);
-	return 0;
+	return change_status(file, from, size, false);
 }
 
-static int ack_set(void *data, u64 value)
-{
-	change_status((unsigned long)data, 0, value);
-	return 0;
-}
-DEFINE_DEBUGFS_ATTRIBUTE(raise_fops, status_get, raise_set, "%llu\n");
-DEFINE_DEBUGFS_ATTRIBUTE(ack_fops, status_get, ack_set, "%llu\n");
+static const struct file_operations raise_fops = {
+	.open = simple_open,
+	.read = status_read,
+	.write = raise_write,
+	.llseek = default_llseek,
+};
+
+static const struct file_operations ack_fops = {
+	.open = simple_open,
+	.write = ack_write,
+	.llseek = default_llseek,
+};
 
 static void init_debugfs(void)
 {
@@ -262,7 +301,7 @@ static void init_debugfs(void)
 	for (n = 0; n < WIRES; n++) {
 		snprintf(name, sizeof(name), "wire%lu", n);
 		dir = debugfs_create_dir(name, debugfs_root);
-		debugfs_create_file_unsafe("assert", 0600, dir, &wires[n], &assert_fops);
+		debugfs_create_file("assert", 0600, dir, &wires[n], &assert_fops);
 		debugfs_create_u32("calls", 0400, dir, &wires[n].calls);
 		debugfs_create_bool("masked", 0400, dir, &wires[n].masked);
 		debugfs_create_u32("type", 0400, dir, &wires[n].set_type);
@@ -270,8 +309,8 @@ static void init_debugfs(void)
 	for (n = 0; n < DEVICES; n++) {
 		snprintf(name, sizeof(name), "device%lu", n);
 		dir = debugfs_create_dir(name, debugfs_root);
-		debugfs_create_file_unsafe("raise", 0600, dir, (void *)n, &raise_fops);
-		debugfs_create_file_unsafe("ack", 0600, dir, (void *)n, &ack_fops);
+		debugfs_create_file("raise", 0600, dir, (void *)n, &raise_fops);
+		debugfs_create_file("ack", 0600, dir, (void *)n, &ack_fops);
 	}
 }
 

@@ -56,7 +56,7 @@ check helper.uio-map "the map of BAR0 has $size bytes" [ $((size)) -eq 1048576 ]
 
 tracepoints=$(mount -t tracefs tracefs /sys/kernel/tracing && cd /sys/kernel/tracing/events/ptirq && echo */)
 check helper.tracepoints "$tracepoints" \
-    [ "$tracepoints" = "acked/ deferred/ fired/ lease/ mask_level/ stale_ack/" ]
+    [ "$tracepoints" = "acked/ deferred/ fired/ lease/ mask_level/ stale_ack/ wire/" ]
 echo 1 >/sys/kernel/tracing/events/ptirq/enable
 helper_check "$line" $devices >/dev/null
 helper_check "$line" $devices >/dev/null
