@@ -16,8 +16,9 @@
 #include <unistd.h>
 #include <utlist.h>
 
-/* What an epoll event is about; else it is a subscription, whose own wake eventfd it is. */
-enum { TAG_SOCK, TAG_WAKE, TAG_TIMER };
+/* What an epoll event is about: one of these, or a subscription, whose own wake eventfd it is. */
+enum { TAG_SOCK, TAG_WAKE, TAG_TIMER, N_TAGS };
+static char tag[N_TAGS];
 
 /* Taken at once; the others come with the next look. */
 #define EVENTS_PER_STEP 8
@@ -25,9 +26,9 @@ enum { TAG_SOCK, TAG_WAKE, TAG_TIMER };
 /* Messages read in one step: a broker that talks without end does not keep a caller from its time-out. */
 #define MESSAGES_PER_STEP 64
 
-static int watch_fd(struct ptirq *ptirq, int fd, uint32_t events, uintptr_t tag)
+static int watch_fd(struct ptirq *ptirq, int fd, uint32_t events, void *what)
 {
-	struct epoll_event event = {.events = events, .data.u64 = tag};
+	struct epoll_event event = {.events = events, .data.ptr = what};
 
 	return epoll_ctl(ptirq->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
@@ -42,7 +43,7 @@ static void unwatch_and_close(struct ptirq *ptirq, int *fd)
 
 int link_watch(struct ptirq *ptirq, struct ptirq_sub *sub)
 {
-	int r = watch_fd(ptirq, sub->wake, EPOLLIN | EPOLLET, (uintptr_t)sub);
+	int r = watch_fd(ptirq, sub->wake, EPOLLIN | EPOLLET, sub);
 
 	if (r == 0)
 		ptirq->wakes++;
@@ -77,7 +78,7 @@ int link_init(struct ptirq *ptirq)
 		ptirq->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (ptirq->timer < 0)
 		return fail(ptirq, -errno, "no more file descriptors: %s", strerror(errno));
-	r = watch_fd(ptirq, ptirq->timer, EPOLLIN, TAG_TIMER);
+	r = watch_fd(ptirq, ptirq->timer, EPOLLIN, &tag[TAG_TIMER]);
 	return r < 0 ? fail(ptirq, r, "epoll: %s", strerror(-r)) : 0;
 }
 
@@ -183,7 +184,7 @@ void link_start(struct ptirq *ptirq)
 	int r = channel_connect(ptirq->path, &ptirq->sock);
 
 	if (r == 0)
-		r = watch_fd(ptirq, ptirq->sock, EPOLLIN, TAG_SOCK);
+		r = watch_fd(ptirq, ptirq->sock, EPOLLIN, &tag[TAG_SOCK]);
 	if (r < 0) {
 		link_lost(ptirq, explain_connect(ptirq, r));
 		return;
@@ -275,7 +276,7 @@ static void hello_reply(struct ptirq *ptirq, const struct wire_reply *reply, int
 	ptirq->wake = fds[0];
 	ptirq->ack = fds[1];
 	fds[0] = fds[1] = -1;
-	r = watch_fd(ptirq, ptirq->wake, EPOLLIN | EPOLLET, TAG_WAKE);
+	r = watch_fd(ptirq, ptirq->wake, EPOLLIN | EPOLLET, &tag[TAG_WAKE]);
 	if (r < 0)
 		link_lost(ptirq, fail(ptirq, r, "epoll: %s", strerror(-r)));
 	else
@@ -402,12 +403,17 @@ int link_step(struct ptirq *ptirq, int timeout_ms)
 	n = epoll_wait(ptirq->epoll, events, EVENTS_PER_STEP, timeout_ms);
 	if (n < 0)
 		return -errno;
-	for (int i = 0; i < n; i++)
-		switch (events[i].data.u64) {
-		case TAG_WAKE: ptirq->kicked = false; break; /* what for is in the page */
-		case TAG_SOCK: receive(ptirq); break;
-		case TAG_TIMER: timer_expired(ptirq); break;
-		default: woken((struct ptirq_sub *)(uintptr_t)events[i].data.u64);
-		}
+	for (int i = 0; i < n; i++) {
+		void *what = events[i].data.ptr;
+
+		if (what == &tag[TAG_WAKE])
+			ptirq->kicked = false; /* what for is in the page */
+		else if (what == &tag[TAG_SOCK])
+			receive(ptirq);
+		else if (what == &tag[TAG_TIMER])
+			timer_expired(ptirq);
+		else
+			woken(what);
+	}
 	return 0;
 }
