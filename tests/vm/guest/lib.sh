@@ -148,7 +148,8 @@ as_user() {
     /bin/setpriv --reuid "$as_uid" --regid "$as_gid" --clear-groups "$@"
 }
 
-# clean_up: between scenarios, by init only: no processes, all devices there, quiet, without a driver.
+# clean_up: between scenarios, by init only: no processes, all devices there, quiet, without a driver
+# and meant for none.
 clean_up() {
     kill -KILL -1 2>/dev/null || true
     for n in 0 1 2; do
@@ -156,6 +157,8 @@ clean_up() {
         [ -e "$pci/$address" ] || plug $n
         edu "$pci/$address/resource0" ack 0xffffffff 2>/dev/null || true
         unbind "$address"
+        # Or a driver that is loaded takes it at once.
+        echo >"$pci/$address/driver_override"
     done
     rm -rf /tmp/*
 }
