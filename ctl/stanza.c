@@ -106,8 +106,9 @@ char *stanza(const struct hw *hw)
 
 	if (!out)
 		err(EXIT_NO, "out of memory");
-	for (const struct hw_device *device = hw->device; device < hw->device + hw->n_devices;
-	     device++) {
+	for (size_t i = 0; i < hw->n_devices; i++) {
+		const struct hw_device *device = &hw->device[i];
+
 		if (brokerable(device, &why) == BROKERABLE_NO || !is_first(hw, device))
 			continue;
 		if (between)

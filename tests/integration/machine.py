@@ -106,7 +106,8 @@ def scan_what_a_device_can_do(_):
         assert free["msi"] == "yes" and free["msi_vectors"] == 8 and not free["msi_on"], free
         assert free["msix"] == "no" and free["pin"] == "A", free
         assert nvme["msix_vectors"] == 65 and nvme["msix_on"] and nvme["pin"] == "", nvme
-        assert ahci["msi_on"] and ahci["irq"] == 0, ahci  # sysfs irq is the vector's
+        # sysfs irq is the vector's, and what INTx would be is not told
+        assert ahci["msi_on"] and ahci["irq"] == 0 and not ahci["irq_settled"], ahci
         assert document["interrupts"]["41"]["devices"] == [B]
         assert document["interrupts"]["44"]["devices"] == [C]
         assert f"ptirqctl bind {A}" in document["configuration"]
@@ -472,6 +473,26 @@ def bind_loads_the_module(_):
         # Again: it is bound, and the rule is there once.
         assert run_json(m, "bind", "--persistent", A)["changes"] == []
         assert m.read("etc/udev/rules.d/59-ptirq-bind.rules") == rules
+
+
+@test
+def bind_of_a_platform_device(_):
+    with Machine() as m:
+        real = "sys/devices/platform/fpga.0"
+        m.write(f"{real}/driver_override", "\n")
+        m.link("sys/bus/platform/devices/fpga.0", real)
+        m.write("sys/bus/platform/drivers_probe", "")
+        m.write("sys/bus/platform/drivers/ptirq_uio/unbind", "")
+        for name in ("fpga.0", "platform:fpga.0"):
+            document = run_json(m, "bind", "-n", "--persistent", name)
+            assert document["name"] == "fpga.0" and len(document["changes"]) == 3, document
+        assert "not there" in run(m, "bind", "platform:gpio.7", status=NO)
+        run(m, "bind", "gpio.7", status=USAGE)
+        says(m, "no-driver", "ptirqctl bind fpga.0", address="platform:fpga.0")
+        m.link(f"{real}/driver", "sys/bus/platform/drivers/ptirq_uio")
+        run(m, "bind", "--persistent", "fpga.0")
+        assert 'SUBSYSTEM=="platform", KERNEL=="fpga.0"' in m.read(
+            "etc/udev/rules.d/59-ptirq-bind.rules")
 
 
 @test
