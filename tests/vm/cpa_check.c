@@ -10,7 +10,6 @@
  * the wire change until the line goes.
  */
 #include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -256,7 +255,7 @@ static void enter_and_fly(bool *fly)
 /* The holder is killed, or changes the mode, while the wire flies: the polarity is as it was. */
 static void leaving(void)
 {
-	enum { ROUNDS = 30 };
+	enum { ROUNDS = 15 };
 	bool *fly =
 		mmap(NULL, sizeof(*fly), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned int wrong_type = 0;

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -35,7 +34,7 @@ static void raise_all(unsigned int device, unsigned long count, _Atomic uint32_t
 
 	while (count) {
 		if (atomic_load(status)) {
-			sched_yield();
+			usleep(20);
 			continue;
 		}
 		chip_write(raise, 1);

@@ -10,8 +10,8 @@ check platform.bind "driver_override binds" take 0 1 2 3
 check platform.one-line "$(platform_line 0)" [ "$(platform_line 0)" = "$(platform_line 1)" ]
 check platform.masked "a line that nobody holds is masked" [ "$(cat $chip/wire0/masked)" = Y ]
 promises "" platform_check "$(platform_line 0)" 0 0 1
-promises .low platform_check "$(platform_line 2)" 1 2
-promises .blind platform_check "$(platform_line 3)" 2 3
+promises .low env VMTEST_COUNT=500 platform_check "$(platform_line 2)" 1 2
+promises .blind env VMTEST_COUNT=500 platform_check "$(platform_line 3)" 2 3
 
 # A program that knows only UIO, on a line of its own.
 counts=$(platform_uio "$(platform_node 3)" 3 2000 2>&1) && status=0 || status=$?
