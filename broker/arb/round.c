@@ -271,11 +271,12 @@ void arb_hedge(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
 	uint64_t rest = left_to_ask(arb, u);
 
-	/* A3, A5: only the hedge's delay has passed; the wave still out ends within what it was granted. */
 	u->hedged = false;
+	if (!rest)
+		return;
+	/* A3, A5: only the hedge's delay has passed; the wave still out ends within what it was granted. */
 	u->granted = arb->config.hedge;
-	if (rest)
-		ask(arb, u, rest, out);
+	ask(arb, u, rest, out);
 }
 
 void arb_sample(struct arb *arb, struct arb_unit *u, enum arb_sampling why, struct arb_actions *out)

@@ -260,7 +260,8 @@ static bool reports(struct checker *checker, const struct arb_action *action)
 		break;
 	case ARB_REP_POLLED: u->polled = true; break;
 	case ARB_REP_FAULT:
-		u->visible_until = checker->now + fault_span(checker) + config->round_deadline;
+		u->visible_until = max_u64(u->visible_until, checker->now + fault_span(checker) +
+								     config->round_deadline);
 		break;
 	case ARB_REP_GAVE_UP: u->gave_up = true; break;
 	case ARB_REP_PROBE: checker->probing |= BIT(action->sub); break;
