@@ -113,7 +113,8 @@ static bool repair(struct ptirq_line *line)
 	if (++line->unclaimed % UNCLAIMED_LIMIT)
 		return false;
 	repaired = ptirq_pci_mask_arriving(&unmaskable);
-	if (unmaskable) {
+	/* Off the interrupt the depth would be left to whoever stays (drop_irq()). */
+	if (unmaskable && line->action != PTIRQ_NO_ACTION) {
 		ptirq_level_line(line, PTIRQ_WHY_ARRIVING, true);
 		repaired = true;
 	}

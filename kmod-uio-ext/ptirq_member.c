@@ -35,6 +35,14 @@ void ptirq_line_members_changed(struct ptirq_line *line)
 	wake_up_all(&line->wait);
 }
 
+/* Masks and unmasks behind a bus that sleeps: not from a handler, nor under a lock. */
+static bool chip_sleeps(struct ptirq_line *line)
+{
+	struct irq_data *data = irq_get_irq_data(line->irq);
+
+	return data && irq_data_get_irq_chip(data)->irq_bus_lock;
+}
+
 static int take_irq(struct ptirq_line *line, enum ptirq_action action)
 {
 	bool exclusive = action == PTIRQ_EXCLUSIVE;
@@ -43,6 +51,8 @@ static int take_irq(struct ptirq_line *line, enum ptirq_action action)
 
 	if (action == PTIRQ_NO_ACTION)
 		return 0;
+	if (chip_sleeps(line))
+		return -EOPNOTSUPP;
 	if (exclusive)
 		flags = IRQF_NO_AUTOEN | IRQF_PROBE_SHARED; /* which keeps a failure quiet */
 	ret = request_irq(line->irq, ptirq_line_handler, flags, line->name, line);

@@ -59,9 +59,12 @@ enum ptirq_uio_mask_level {
 	PTIRQ_UIO_MASK_LINE,   /* the interrupt controller's */
 };
 
-/* The interrupt status bit when the kernel last read it; it shows masked interrupts as well. */
+/*
+ * The interrupt status bit when the kernel last read it; it shows masked interrupts as well. What has
+ * fired and is masked at the line asserts, without a look.
+ */
 enum ptirq_uio_status {
-	PTIRQ_UIO_STATUS_UNKNOWN, /* never read, or the device does not answer any more */
+	PTIRQ_UIO_STATUS_UNKNOWN, /* not read since it was unmasked, not there, or it does not answer */
 	PTIRQ_UIO_STATUS_CLEAR,
 	PTIRQ_UIO_STATUS_ASSERTED,
 };
@@ -169,7 +172,7 @@ struct ptirq_uio_sample {
 	__u32 devices;   /* there */
 	__u32 asserting; /* the status bit is set, masked or not */
 	__u32 masked;    /* DisINTx is set, as read from the device */
-	__u32 unknown;   /* the device does not answer: in neither of the two above */
+	__u32 unknown;   /* without a status bit, or it does not answer: in neither of the two above */
 	__u32 level; /* the wire: enum ptirq_uio_status; known with HAS_LEVEL, and in mode CPA */
 	__u32 line_masked; /* 1: at the interrupt controller */
 };
