@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "broker/fd_watch.h"
+#include "broker/log.h"
 #include "broker/source/helper_device.h"
 
 /* Outlives the line by one turn of the loop: libuv closes in its own time. */
@@ -227,6 +228,32 @@ static bool join(struct helper *helper, struct helper_device *device, char probl
 	return true;
 }
 
+static bool is_ours(const struct helper *helper, uint32_t nr)
+{
+	for (uint8_t d = 0; d < helper->plug.config->n_devices; d++)
+		if (helper->device[d].plug.state == PLUG_ARMED && helper->device[d].nr == nr)
+			return true;
+	return false;
+}
+
+/*
+ * Others' devices that are bound to the helper on the same interrupt stay masked, unless the line is one
+ * unit: its unmask is theirs too, so they are held by their own masks.
+ */
+static void hold_strangers(const struct helper *helper)
+{
+	const char *name = helper->plug.config->name;
+	struct ptirq_uio_info info;
+
+	for (uint32_t nr = 0; helper->plug.one_unit && nr < PTIRQ_UIO_MAX_DEVICES; nr++)
+		if (!is_ours(helper, nr) && !helper_line_info(helper->file.fd, nr, &info) &&
+		    helper_line_mask(helper->file.fd, nr) == -EOPNOTSUPP)
+			log_warn(&(struct log_about){.line = name},
+				 "line %s: %.31s is on %s too and cannot be masked: nobody serves "
+				 "what it asserts; give it to the line, or unbind it",
+				 name, info.name, helper->file.name);
+}
+
 static void try_join(struct helper *helper, struct helper_device *device)
 {
 	char problem[LIMIT_TEXT];
@@ -259,6 +286,7 @@ static void on_opened(void *user, const struct opener_reply *reply, int fd)
 		else
 			try_join(helper, device);
 	}
+	hold_strangers(helper);
 }
 
 static void helper_arm(struct plug_device *plug)
@@ -323,6 +351,7 @@ static void on_members(uv_poll_t *poll, int status, int events)
 		else if (!as_configured(helper, device, problem))
 			plug_lose(&device->plug, problem);
 	}
+	hold_strangers(helper);
 	plug_tell(&helper->plug);
 	plug_arrival(&helper->plug);
 }

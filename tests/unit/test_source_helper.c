@@ -107,7 +107,7 @@ int helper_line_info(int fd, uint32_t device, struct ptirq_uio_info *ret_info)
 
 	if (fd < 0)
 		return -EBADF;
-	if (i != ONE && (i > ONE || !dev[i].there))
+	if (device != PTIRQ_UIO_LINE && (device >= ONE || !dev[device].there))
 		return -ENODEV;
 	info.devices = (uint32_t)dev[0].there | (uint32_t)dev[1].there << 1;
 	if (i != ONE) {
@@ -139,6 +139,8 @@ int helper_line_mask(int fd, uint32_t device)
 	unsigned int i = index_of(device);
 
 	call("mask%u ", i);
+	if (i != ONE && line_caps & PTIRQ_UIO_ONE_UNIT && !(dev[i].caps & PTIRQ_UIO_CAN_MASK))
+		return -EOPNOTSUPP;
 	if (i != ONE && line_caps & PTIRQ_UIO_ONE_UNIT)
 		dev[i].disintx = true;
 	else
@@ -624,6 +626,16 @@ Test(source_helper, a_mask_of_its_own_on_a_line_that_is_one_unit)
 	cr_assert_eq(source->ops->quiet(source, 1), -EOPNOTSUPP);
 	cr_assert_eq(source->ops->unquiet(source, 0), 0);
 	cr_assert_str_eq(called(), "unmask0 ");
+}
+
+Test(source_helper, a_strangers_device_on_a_line_that_is_one_unit)
+{
+	plug_two();
+	line_caps = PTIRQ_UIO_ONE_UNIT;
+	dev[1].caps = 0;
+	start("device = " DEV1 " mask=no\n");
+	cr_assert_eq(ups, 1, "%s", said);
+	cr_assert(dev[0].disintx, "nobody serves it: it is held by its own mask");
 }
 
 Test(source_helper, one_unit_begins_anew_when_a_device_leaves)
