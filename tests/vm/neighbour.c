@@ -35,6 +35,7 @@ enum {
 	ETHERTYPE = 0x88b5, /* IEEE: for local experiments */
 	PERIOD_US = 1000,
 	PATIENCE_US = 2000000, /* for what is under way at the end */
+	QUEUE = 1 << 21,       /* bytes, so that a frame is not sent only when the card is stuck */
 };
 
 struct frame {
@@ -71,8 +72,10 @@ static int card_open(const char *name)
 				      .sll_protocol = htons(ETHERTYPE),
 				      .sll_ifindex = (int)if_nametoindex(name)};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETHERTYPE));
+	int queue = QUEUE;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &queue, sizeof(queue)) < 0 ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		err(2, "%s", name);
 	return fd;
 }

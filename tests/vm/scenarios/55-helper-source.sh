@@ -31,10 +31,13 @@ compared helper-source.three-drivers /tmp/raised /tmp/drv0 /tmp/drv1 /tmp/drv2
 # ---- one holder
 
 line=$(line_of "$EDU0")
-second=$(ptirq-broker --config /tmp/ptirq.conf --socket /tmp/second.sock 2>&1 & sleep 1; kill $!)
-says2() { case $second in *"$1"*) ;; *) return 1 ;; esac; }
-check helper-source.second-broker "$(echo "$second" | grep "^line intx")" \
-    says2 "$EDU0 is in use by ptirq-broker (pid $broker)"
+ptirq-broker --config /tmp/ptirq.conf --socket /tmp/second.sock >/tmp/second.log 2>&1 &
+second=$!
+says2() { grep -q "$EDU0 is in use by ptirq-broker (pid $broker)" /tmp/second.log; }
+await 5 says2 >/dev/null || true
+check helper-source.second-broker "$(grep "^line intx" /tmp/second.log)" says2
+kill $second
+wait $second || true
 check helper-source.stops "status 0 at SIGTERM" broker_stop
 check helper-source.leaves-masked "interrupt disable is set" \
     eval 'masked "$EDU0" && masked "$EDU1" && masked "$EDU2"'

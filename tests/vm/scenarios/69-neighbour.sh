@@ -90,5 +90,5 @@ wait $neighbour || status=$?
 traffic=$(cat /tmp/neighbour)
 check neighbour.traffic "$traffic" [ $status -eq 0 ]
 behind=${traffic##*behind=}
-check neighbour.prompt "$behind frames behind at worst, at one a millisecond" [ "$behind" -le 100 ]
+check neighbour.prompt "$behind frames behind at worst, at one a millisecond" [ "$behind" -le 250 ]
 rmmod e1000
