@@ -164,6 +164,7 @@ static void clean_slots(struct subscriber *sub)
 
 	for (uint32_t s = sub->first_slot; pages->irq && s < sub->first_slot + sub->n_units; s++) {
 		atomic_store_explicit(&pages->irq->slot[s].round, 0, memory_order_relaxed);
+		atomic_store_explicit(&pages->irq->slot[s].count, 0, memory_order_relaxed);
 		atomic_store_explicit(&pages->irq->slot[s].path, PAGE_BROKERED,
 				      memory_order_relaxed);
 		atomic_store_explicit(&pages->ack->word[s], 0, memory_order_relaxed);

@@ -46,7 +46,11 @@ def everything(broker):
         device = client.grant(LINE, "dev1")
         try:
             for options, verdict in (({}, HANDLED), ({"messages": True}, HANDLED),
-                                     ({"own_eventfds": True}, EOI)):
+                                     ({"own_eventfds": True}, EOI),
+                                     ({"own_eventfds": True, "notify": True}, HANDLED),
+                                     ({"own_eventfds": True, "direct": True}, HANDLED)):
+                if "direct" in options:  # not while it is watched
+                    client.ask(watch=pb.Watch(stop=True))
                 sub = client.subscribe(LINE, device="dev1", **options)
                 client.sim_assert(LINE, "dev1", 1)
                 ask = sub.wait(timeout=0.3)

@@ -102,6 +102,22 @@ def direct_alone(broker):
 
 
 @test
+def in_a_slot_of_somebody_else(broker):
+    """What an earlier subscription was asked there is not this one's."""
+    with broker.client(pages=True, own_eventfds=True) as client:
+        device = client.grant("apart", "dev1")
+        for fields in ({}, {"direct": True}, {"notify": True}, {"direct": True}):
+            sub = client.subscribe("apart", device="dev1", own_eventfds=True, **fields)
+            assert sub.first_slot == 0 and client.pages.slot(0) is None
+            client.sim_assert("apart", "dev1", 1)
+            ask = sub.wait()
+            assert device.serve(1) == 1
+            sub.answer(ask, HANDLED)
+            client.ask(unsubscribe=pb.Unsubscribe(subscription=sub.id))
+        device.close()
+
+
+@test
 def only_where_policy_lets_it(broker):
     with drivers(broker, ("no", "dev0", {"direct": True})) as (raiser, driver):
         driver.on(BROKERED)
