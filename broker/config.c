@@ -221,6 +221,9 @@ int config_line_finish(const struct config *config, struct config_section *secti
 			section->at,
 			"line %s: source=%s knows level-triggered lines only, remove trigger=edge",
 			line->name, config_source_name(line->source));
+	if (line->source != CONFIG_HELPER && section->helper_at)
+		return mistake(section->helper_at,
+			       "mode and stop-dma are for source=helper: nobody else can do that");
 	if (line->source == CONFIG_UIO && mask_at)
 		return mistake(
 			mask_at,
@@ -243,6 +246,12 @@ int config_line_finish(const struct config *config, struct config_section *secti
 		line->hedge_ns = DEFAULT_HEDGE_NS < line->round_deadline_ns
 					 ? DEFAULT_HEDGE_NS
 					 : line->round_deadline_ns;
+	if (line->mode == CONFIG_CPA && line->direct)
+		return mistake(
+			section->at,
+			"line %s: mode=cpa masks nothing, so nothing is unmasked by a direct "
+			"subscriber: remove one of mode=cpa and direct=yes",
+			line->name);
 	if (!sim && devices_finish(config, section, line, ret_at, problem) < 0)
 		return -EINVAL;
 	for (uint8_t d = 0; d < line->n_devices; d++) {

@@ -17,6 +17,8 @@
 #define CONFIG_ALLOWED 16 /* allow-user= and allow-group= entries of one line, each */
 
 enum config_source { CONFIG_SIM, CONFIG_UIO, CONFIG_HELPER };
+/* As enum ptirq_uio_mode has them. */
+enum config_mode { CONFIG_ADAPTIVE, CONFIG_DEVICE, CONFIG_CPA };
 enum config_trigger { CONFIG_LEVEL, CONFIG_EDGE };
 
 /* A device of a line: device=, repeated. */
@@ -36,7 +38,9 @@ struct line_config {
 	char origin[LIMIT_PATH]; /* "FILE:LINE" of its section, for messages */
 	enum config_source source;
 	enum config_trigger trigger;
-	uint8_t policy; /* enum arb_policy */
+	enum config_mode mode; /* mode=: helper: where and whether the kernel masks */
+	bool stop_dma;         /* stop-dma=: helper: bus mastering ends with the broker */
+	uint8_t policy;        /* enum arb_policy */
 	uint8_t n_devices;
 	uint32_t max_subscribers;
 	uint64_t deadline_ns;       /* deadline=: of one ask; 0: the default */

@@ -155,6 +155,23 @@ static int set_trigger(const struct place *place, const struct key *key, char *v
 	return 0;
 }
 
+static int set_mask_mode(const struct place *place, const struct key *key, char *value)
+{
+	int which = choice(place, key, value);
+
+	if (which < 0)
+		return which;
+	place->line->mode = (enum config_mode)which;
+	place->section->helper_at = place->at;
+	return 0;
+}
+
+static int set_stop_dma(const struct place *place, const struct key *key, char *value)
+{
+	place->section->helper_at = place->at;
+	return set_bool(place, key, value);
+}
+
 static int set_policy(const struct place *place, const struct key *key, char *value)
 {
 	int which = choice(place, key, value);
@@ -340,6 +357,8 @@ static const struct key line_keys[] = {
 	{"status", .set = set_flag},
 	{"mask", .set = set_flag},
 	{"trigger", .set = set_trigger, .words = {"level", "edge"}},
+	{"mode", .set = set_mask_mode, .words = {"adaptive", "device", "cpa"}},
+	{"stop-dma", .set = set_stop_dma, .offset = LINE(stop_dma)},
 	{"policy", .set = set_policy, .words = {"chain", "broadcast", "learned"}},
 	{"direct", .set = set_bool, .offset = LINE(direct)},
 	{"allow-user", .set = set_user, .repeats = true},

@@ -21,6 +21,7 @@ enum config_flag {
 struct config_section {
 	int at; /* the number of its heading's line */
 	bool source_given;
+	int helper_at; /* where a key was given that only the kernel helper has; 0: none was */
 	int device_at[LIMIT_DEVICES_PER_LINE];              /* where it was given */
 	int given_at[32];                                   /* by index of the key */
 	int8_t flag[CONFIG_WHOLE_LINE + 1][CONFIG_N_FLAGS]; /* 0 not said, 1 yes, -1 no */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "broker/source/helper_device.h"
 
@@ -67,6 +68,25 @@ static int mask(const struct helper *helper, uint8_t u)
 	return error == -ESTALE ? helper_line_mask(helper->file.fd, number) : error;
 }
 
+/* Where the kernel masks nothing, masked is not listened to. What asserts meanwhile is looked at later. */
+static int apply_cpa(struct helper *helper)
+{
+	struct helper_unit *unit = &helper->unit[0];
+	struct ptirq_uio_page_device entry;
+	int error = 0;
+
+	if (!unit->masked && unit->held) {
+		if (helper_line_entry(helper->file.page, PTIRQ_UIO_LINE, &entry) &&
+		    entry.state == PTIRQ_UIO_MASKED)
+			error = helper_line_unmask(helper->file.fd, PTIRQ_UIO_LINE);
+		if (!error)
+			eventfd_write(helper->file.trigger, 1);
+	}
+	if (!error)
+		unit->held = unit->masked;
+	return error;
+}
+
 /*
  * Masked by either of the two who may want it so. What has fired stays due until its round is over;
  * if it is to be quiet by then, it is acknowledged and kept masked. A unit that is missing is as masked
@@ -78,6 +98,8 @@ static int apply(struct helper *helper, uint8_t u)
 	bool hold = unit->masked || (!helper->plug.one_unit && helper->device[u].quiet);
 	int error;
 
+	if (helper->file.cpa)
+		return apply_cpa(helper);
 	if (!helper_unit_there(helper, u) || (hold == unit->held && (unit->masked || !unit->due)))
 		return 0;
 	error = hold ? mask(helper, u) : unmask(helper, u);
@@ -131,16 +153,26 @@ static void fire(struct helper *helper, uint8_t u, const struct ptirq_uio_page_d
 	uint16_t attribution = BIT(u), devices = tellable(helper);
 	bool again = entry->again != unit->again;
 
-	unit->held = unit->masked = unit->due = true;
+	unit->held = unit->masked = true;
+	unit->due = entry->state == PTIRQ_UIO_DEFERRED;
+	if (unit->due) /* a wire that flutters: the kernel masks after all */
+		helper->file.cpa = false;
 	unit->generation = entry->generation;
 	unit->again = entry->again;
 	if (helper->plug.one_unit) {
-		again |= entry->fired_at_ns - unit->unmasked_at < REFIRE_WINDOW_NS;
+		again |= entry->fired_at_ns < unit->unmasked_at + REFIRE_WINDOW_NS;
 		attribution = devices && !helper_line_sample(helper->file.fd, &sample)
 				      ? levels(helper, devices, &sample).status
 				      : 0;
 	}
 	helper->source.events->fired(helper->source.user, u, attribution, again);
+}
+
+static bool asserts(const struct helper *helper, const struct ptirq_uio_page_device *entry)
+{
+	return entry->state == PTIRQ_UIO_DEFERRED ||
+	       (helper->file.cpa && entry->state == PTIRQ_UIO_IDLE &&
+		entry->status == PTIRQ_UIO_STATUS_ASSERTED);
 }
 
 void helper_look(struct helper *helper)
@@ -152,7 +184,7 @@ void helper_look(struct helper *helper)
 			continue;
 		/* One that is being written is signalled when that is done. */
 		if (helper_line_entry(helper->file.page, helper_unit_number(helper, u), &entry) &&
-		    entry.state == PTIRQ_UIO_DEFERRED)
+		    asserts(helper, &entry))
 			fire(helper, u, &entry);
 	}
 }
@@ -184,7 +216,8 @@ static int helper_describe(struct source *source, struct source_topology *ret,
 		ret->can_sample[ret->device[d].unit] =
 			helper->plug.one_unit || ret->device[d].has_status;
 	}
-	for (uint8_t u = 0; u < ret->n_units; u++) {
+	/* In mode cpa the kernel would wake them at the end of an interrupt as well, and mask nothing. */
+	for (uint8_t u = 0; u < ret->n_units && line->mode != CONFIG_CPA; u++) {
 		ret->can_notify[u] = true;
 		ret->can_direct[u] = ret->can_sample[u];
 	}

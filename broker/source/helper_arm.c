@@ -97,6 +97,34 @@ static int watch_trigger(struct helper *helper)
 	return error;
 }
 
+/* The line works without, too. */
+static void set_mode(struct helper *helper)
+{
+	static const uint32_t modes[] = {[CONFIG_ADAPTIVE] = PTIRQ_UIO_MODE_ADAPTIVE,
+					 [CONFIG_DEVICE] = PTIRQ_UIO_MODE_DEVICE,
+					 [CONFIG_CPA] = PTIRQ_UIO_MODE_CPA};
+	const struct line_config *config = helper->plug.config;
+	const char *why;
+	int error;
+
+	if (config->mode == CONFIG_ADAPTIVE && !config->stop_dma)
+		return;
+	error = helper_line_set_mode(helper->file.fd, modes[config->mode], config->stop_dma);
+	helper->file.cpa = !error && config->mode == CONFIG_CPA;
+	if (!error)
+		return;
+	why = error != -EOPNOTSUPP ? strerror(-error)
+	      : config->mode == CONFIG_DEVICE
+		      ? "it is masked as a whole"
+		      : "its interrupt controller cannot invert the level, or "
+			"each device can be masked by itself";
+	log_warn(&(struct log_about){.line = config->name},
+		 "line %s: not in the mode that mode= asks for: %s: %s", config->name,
+		 helper->file.name, why);
+	if (config->stop_dma)
+		helper_line_set_mode(helper->file.fd, PTIRQ_UIO_MODE_ADAPTIVE, true);
+}
+
 /* Takes @fd. 0, or -errno and @problem. */
 static int file_open(struct helper *helper, int fd, const char *name, char problem[LIMIT_TEXT])
 {
@@ -119,6 +147,8 @@ static int file_open(struct helper *helper, int fd, const char *name, char probl
 		snprintf(problem, LIMIT_TEXT, "%s: %s", name, strerror(-error));
 	if (error)
 		file_close(&helper->file);
+	else
+		set_mode(helper);
 	return error;
 }
 

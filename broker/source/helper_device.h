@@ -18,6 +18,7 @@ struct helper_file {
 	struct edge_poll trigger_poll;
 	struct helper_watch *watch; /* of who comes and goes */
 	char name[16];              /* "line0" */
+	bool cpa; /* the kernel masks nothing, and tells both edges: what is held is held here */
 };
 
 /* A unit's mask: a device's own, or the line's if it is one unit. */
@@ -25,7 +26,7 @@ struct helper_unit {
 	bool masked;         /* as the executor wants it */
 	bool held;           /* as the kernel has it: it masks what fires */
 	bool due;            /* held since it fired, and not acknowledged yet */
-	bool direct;         /* its trigger and its acknowledgments are a client\'s (A11) */
+	bool direct;         /* its trigger and its acknowledgments are a client's (A11) */
 	bool takers;         /* there is a list of who is told besides us */
 	uint64_t generation; /* that it fired under */
 	uint64_t again;      /* as the page had it then */

@@ -60,6 +60,15 @@ int helper_line_sample(int fd, struct ptirq_uio_sample *ret_sample)
 	return error;
 }
 
+int helper_line_set_mode(int fd, uint32_t mode, bool stop_dma)
+{
+	struct ptirq_uio_mode_request set = {.size = sizeof(set),
+					     .flags = stop_dma ? PTIRQ_UIO_MODE_STOP_DMA : 0,
+					     .mode = mode};
+
+	return request(fd, PTIRQ_UIO_SET_MODE, &set);
+}
+
 static int set_eventfd(int fd, unsigned long which, uint32_t device, int eventfd)
 {
 	struct ptirq_uio_trigger trigger = {.size = sizeof(trigger),

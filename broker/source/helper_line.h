@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The kernel helper's line, /dev/ptirq/lineN: one function for each of its requests, and its status
- * page. Each is one system call that does not wait, and gives 0 or -errno; reading the page is none.
+ * page. Each is one system call, which does not wait unless said, and gives 0 or -errno; reading the page is none.
  *
  * @device is a device's number or PTIRQ_UIO_LINE, as in ptirq_uio_abi.h, which says what each does.
  */
@@ -19,6 +19,8 @@ int helper_line_ack(int fd, uint32_t device, uint64_t generation, bool keep_mask
 int helper_line_mask(int fd, uint32_t device);
 int helper_line_unmask(int fd, uint32_t device);
 int helper_line_sample(int fd, struct ptirq_uio_sample *ret_sample);
+/* Of the line. CPA may take tens of milliseconds: it is tried whether the interrupt controller can. */
+int helper_line_set_mode(int fd, uint32_t mode, bool stop_dma);
 /* @eventfd -1: none any more. */
 int helper_line_set_trigger(int fd, uint32_t device, int eventfd);
 int helper_line_set_resample(int fd, uint32_t device, int eventfd);

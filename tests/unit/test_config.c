@@ -101,6 +101,13 @@ static const struct {
 				       "only, at most 63; give one with name="},
 	{"[line a]\nsource=uio\ndevice=x\nmask=no\n",
 	 "@:4: mask is for source=sim and source=helper: without a mask of its own no device works with source=uio"},
+	{"[line a]\nsource=uio\ndevice=x\nmode=cpa\n",
+	 "@:4: mode and stop-dma are for source=helper: nobody else can do that"},
+	{"[line a]\nsource=helper\ndevice=x\nmode=soft\n",
+	 "@:4: mode=soft: not one of adaptive, device, cpa"},
+	{"[line a]\nsource=helper\ndevice=x\nmode=cpa\ndirect=yes\n",
+	 "@:1: line a: mode=cpa masks nothing, so nothing is unmasked by a direct subscriber: "
+	 "remove one of mode=cpa and direct=yes"},
 	{"[line a]\nsource=helper\ntrigger=edge\ndevice=x\n",
 	 "@:1: line a: source=helper knows level-triggered lines only, remove trigger=edge"},
 	{"[line a]\nsource=uio\ndevice=00:05.0\n[line b]\nsource=helper\ndevice=0000:00:05.0\n",

@@ -200,6 +200,15 @@ int helper_line_set_notify(int fd, uint32_t device, const int *eventfds, size_t 
 	return fd < 0 ? -EBADF : 0;
 }
 
+int helper_line_set_mode(int fd, uint32_t mode, bool stop_dma)
+{
+	call("mode%u%s ", mode, stop_dma ? "+stop" : "");
+	if (mode == PTIRQ_UIO_MODE_CPA && !(line_caps & PTIRQ_UIO_CAN_CPA))
+		return -EOPNOTSUPP;
+	dev[ONE].entry.state = PTIRQ_UIO_IDLE;
+	return fd < 0 ? -EBADF : 0;
+}
+
 int helper_line_map(int fd, const struct ptirq_uio_page **ret_page)
 {
 	static const struct ptirq_uio_page page;
@@ -577,14 +586,88 @@ Test(source_helper, the_line_goes_and_comes_back_as_another)
 
 /* ---- one unit ------------------------------------------------------------------------------------ */
 
-static void one_unit(void)
+static void begin_one_unit(const char *keys)
 {
+	char text[256];
+
 	plug_two();
-	line_caps = PTIRQ_UIO_ONE_UNIT;
+	line_caps |= PTIRQ_UIO_ONE_UNIT;
 	dev[1].caps = 0;
 	dev[ONE].entry.state = PTIRQ_UIO_MASKED;
-	start("device = " DEV0 " name=dev0\ndevice = " DEV1 " mask=no status=no\n");
+	snprintf(text, sizeof(text),
+		 "%sdevice = " DEV0 " name=dev0\ndevice = " DEV1 " mask=no status=no\n", keys);
+	start(text);
 	cr_assert_eq(ups, 1, "%s", said);
+}
+
+static void one_unit(void)
+{
+	begin_one_unit("");
+}
+
+/* Mode cpa: the kernel tells each change of the wire, and masks nothing. */
+static void wire(bool up)
+{
+	dev[ONE].entry.status = up ? PTIRQ_UIO_STATUS_ASSERTED : PTIRQ_UIO_STATUS_CLEAR;
+	dev[ONE].entry.generation++;
+	level = dev[ONE].entry.status;
+	eventfd_write(trigger, 1);
+	turn();
+}
+
+Test(source_helper, where_both_edges_are_told_nothing_is_masked)
+{
+	line_caps = PTIRQ_UIO_CAN_CPA;
+	begin_one_unit("mode = cpa\n");
+	cr_assert(!topology.can_notify[0] && !topology.can_direct[0]);
+	cr_assert_str_eq(called(), "trigger2:set mode2 mask2 mask2 ");
+	source->ops->unmask(source, 0);
+	cr_assert_str_eq(called(), "unmask2 ", "as a new life begins");
+	wire(true);
+	cr_assert(fired[0] == 1 && source->ops->sample(source, 0).asserted == 1);
+	wire(false);
+	cr_assert(fired[0] == 1 && source->ops->sample(source, 0).asserted == 0);
+	source->ops->unmask(source, 0);
+	turn();
+	cr_assert_eq(fired[0], 1);
+	wire(true);
+	wire(false);
+	wire(true);
+	cr_assert_eq(fired[0], 2, "in its round nobody is told again");
+	source->ops->unmask(source, 0);
+	cr_assert_eq(fired[0], 2, "not from within");
+	turn();
+	cr_assert(fired[0] == 3 && again, "it asserts still");
+	cr_assert_str_eq(called(), "", "not one request");
+}
+
+Test(source_helper, a_wire_that_flutters_is_masked_after_all)
+{
+	line_caps = PTIRQ_UIO_CAN_CPA;
+	begin_one_unit("mode = cpa\n");
+	source->ops->unmask(source, 0);
+	called();
+	interrupt(ONE);
+	turn();
+	cr_assert_eq(fired[0], 1);
+	source->ops->unmask(source, 0);
+	cr_assert_str_eq(called(), "ack2:1 ");
+	dev[ONE].entry.status = PTIRQ_UIO_STATUS_ASSERTED; /* as of then */
+	eventfd_write(trigger, 1);
+	turn();
+	cr_assert_eq(fired[0], 1);
+}
+
+Test(source_helper, a_mode_that_there_is_not)
+{
+	begin_one_unit("mode = cpa\nstop-dma = yes\n");
+	cr_assert_str_eq(called(), "trigger2:set mode2+stop mode0+stop mask2 mask2 ");
+	source->ops->unmask(source, 0);
+	interrupt(ONE);
+	turn();
+	source->ops->unmask(source, 0);
+	cr_assert(fired[0] == 1);
+	cr_assert_str_eq(called(), "unmask2 ack2:1 ");
 }
 
 Test(source_helper, a_line_that_is_one_unit)

@@ -5,6 +5,7 @@
  *	vm_driver --line LINE --device NAME --id N --log FILE [--bits 0,1] [--unbound]
  *	          [--bar RESOURCE0]
  *	          [--mute-after N] [--die-after N] [--lie] [--direct] [--notify]
+ *	          [--wire DIR]
  *
  * Serves its functions through the granted BAR and answers HANDLED, or NOT_MINE when none of them
  * asserts. --unbound subscribes to the whole line: it cannot know in advance whose an interrupt is.
@@ -13,6 +14,7 @@
  * --die-after: kills itself in the middle of the round after N others.
  * --lie: until SIGUSR1 it says HANDLED and serves nothing.
  * --direct, --notify: asks for these paths; counted is what it was woken for while it was on one.
+ * --wire: not an edu device but one of the test chip's, whose directory it is; nothing is logged.
  * Ends at SIGTERM and prints its counts. The log is the raiser's: "ID BIT N".
  *
  * Must not touch UIO nodes or config space: that is the broker's.
@@ -38,6 +40,7 @@ struct driver {
 	struct ptirq_map map;
 	struct edu edu;
 	const char *bar;
+	const char *wire;
 	const char *line;
 	const char *device;
 	unsigned int id;
@@ -65,6 +68,36 @@ static void on_signal(int signal)
 		speaking = 1;
 }
 
+/* A hexadecimal number, of a file of the test chip. */
+static unsigned int wire_file(const char *dir, const char *name, unsigned int write)
+{
+	unsigned int value = write;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, write ? "we" : "re");
+	if (!file ||
+	    (write ? fprintf(file, "%u", write) < 0 : fscanf(file, "%i", (int *)&value) != 1))
+		err(1, "%s", path);
+	if (fclose(file))
+		err(1, "%s", path);
+	return value;
+}
+
+static enum ptirq_verdict serve_wire(struct driver *d)
+{
+	unsigned int status = wire_file(d->wire, "raise", 0);
+
+	if (!status) {
+		d->not_mine++;
+		return PTIRQ_NOT_MINE;
+	}
+	wire_file(d->wire, "ack", status);
+	d->served++;
+	return PTIRQ_HANDLED;
+}
+
 /* One write per record: a killed driver leaves whole lines. */
 static enum ptirq_verdict serve(struct driver *d)
 {
@@ -74,6 +107,8 @@ static enum ptirq_verdict serve(struct driver *d)
 
 	if (d->lie && !speaking)
 		return PTIRQ_HANDLED;
+	if (d->wire)
+		return serve_wire(d);
 	for (bit = 0; bit < EDU_FUNCTIONS; bit++) {
 		if (!(d->bits & (1u << bit)) || !edu_pending(&d->edu, bit, &n))
 			continue;
@@ -134,6 +169,8 @@ static int map(struct driver *d)
 {
 	int ret;
 
+	if (d->wire)
+		return 0;
 	if (d->bar) {
 		ret = edu_open(d->bar, &d->edu);
 		if (ret < 0)
@@ -179,6 +216,7 @@ static void parse(struct driver *d, int argc, char **argv)
 		{"log", required_argument, NULL, 'o'},
 		{"bits", required_argument, NULL, 'b'},
 		{"bar", required_argument, NULL, 'r'},
+		{"wire", required_argument, NULL, 'w'},
 		{"unbound", no_argument, NULL, 'u'},
 		{"mute-after", required_argument, NULL, 'm'},
 		{"die-after", required_argument, NULL, 'k'},
@@ -201,6 +239,7 @@ static void parse(struct driver *d, int argc, char **argv)
 			break;
 		case 'b': d->bits = parse_bits(optarg); break;
 		case 'r': d->bar = optarg; break;
+		case 'w': d->wire = optarg; break;
 		case 'u': d->unbound = true; break;
 		case 'L': d->lie = true; break;
 		case 'D': d->flags |= PTIRQ_OPT_DIRECT; break;
@@ -229,7 +268,7 @@ int main(int argc, char **argv)
 	       d.epochs);
 	if (d.bar)
 		edu_close(&d.edu);
-	else
+	else if (!d.wire)
 		ptirq_unmap_device(&d.map);
 	ptirq_close(d.ptirq);
 	close(d.log);
