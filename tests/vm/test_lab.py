@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
@@ -49,7 +50,12 @@ class Verdict(unittest.TestCase):
         for line in ("irq 22: nobody cared (try booting with the \"irqpoll\" option)",
                      "BUG: unable to handle page fault for address: 0000", "Oops: 0000 [#1] SMP",
                      "WARNING: CPU: 0 PID: 1 at kernel/irq/manage.c:700 enable_irq+0x1",
-                     "Kernel panic - not syncing: Attempted to kill init!"):
+                     "Kernel panic - not syncing: Attempted to kill init!",
+                     "BUG: KASAN: slab-use-after-free in ptirq_line_signal+0x1/0x2 [ptirq_uio]",
+                     "WARNING: possible circular locking dependency detected",
+                     "UBSAN: shift-out-of-bounds in ptirq_line.c:1:2",
+                     "e1000 0000:02:11.0 eth0: Detected Tx Unit Hang",
+                     "e1000 0000:02:11.0 eth0: Reset adapter"):
             with self.subTest(line):
                 self.assertEqual(verdict(["VMTEST a PASS", "VMTEST-END 1"], ["[ 1.0] " + line]), (1, 1))
 
@@ -64,6 +70,21 @@ class Verdict(unittest.TestCase):
         self.assertEqual(seen, ["one", "two"])
         lines.close()
         self.assertEqual(seen, ["one", "two", "thr"])
+
+
+class Boots(unittest.TestCase):
+    def test_grouped_by_wants(self):
+        wants = {"a": [], "b": ["-device x", "-device y"], "c": [], "d": ["-device x", "-device y"]}
+        with unittest.mock.patch.object(vm_run, "wants", wants.get):
+            self.assertEqual(vm_run.boots("abcd", False),
+                             [([], ["a", "c"]), (["-device", "x", "-device", "y"], ["b", "d"])])
+            self.assertEqual([names for _, names in vm_run.boots("abcd", True)],
+                             [["a"], ["b"], ["c"], ["d"]])
+
+    def test_what_scenarios_want_is_an_option(self):
+        for name in vm_run.scenarios([]):
+            for line in vm_run.wants(name):
+                self.assertTrue(line.startswith("-"), f"{name}: {line}")
 
 
 class Compare(unittest.TestCase):
