@@ -49,7 +49,7 @@ static const char usage[] =
 	"  --gap US      at most so long a pause after each burst (200)\n"
 	"  --rest US     so long a pause between a function's service and its next raise (0)\n"
 	"  --mix W,...   weights of the functions, in the order given (all 1)\n"
-	"  --timeout S   give up when a function is not served for so long (10)\n";
+	"  --timeout S   give up when a function is not served for so long (10), times VMTEST_SCALE\n";
 
 static void die(const char *what, const char *why)
 {
@@ -209,6 +209,8 @@ static void parse(struct raiser *r, int argc, char **argv)
 	}
 	if (mix)
 		set_mix(r, mix);
+	if (getenv("VMTEST_SCALE"))
+		r->timeout_s *= strtoul(getenv("VMTEST_SCALE"), NULL, 10);
 	for (i = 0; i < r->n_functions; i++)
 		r->weights += r->functions[i].weight;
 	if (optind != argc || r->weights == 0 || r->count == 0 || r->burst == 0 || !r->log) {

@@ -19,6 +19,7 @@ raise() {
 drive() {
     log=$1
     shift
+    : >/tmp/counts
     helper_driver "$line" "$@" --log "$log" $devices >/tmp/counts &
     driver=$!
 }
@@ -37,6 +38,7 @@ while kill -0 $raiser 2>/dev/null && [ $kills -lt 8 ]; do
 done
 check helper.killed-masked "the masks stay when the holder was killed" all_masked
 drive /tmp/served --each
+await 10 ready
 wait $raiser || true
 kill $driver && wait $driver
 compared helper.killed --repeats /tmp/raised /tmp/served
@@ -92,6 +94,7 @@ while [ $loops -lt 5 ]; do
 done
 check helper.loop-status "each holder ended with status 3" [ $refused -eq 0 ]
 drive /tmp/served --each
+await 10 ready
 wait $raiser || true
 kill $driver && wait $driver
 compared helper.loop /tmp/raised /tmp/served
