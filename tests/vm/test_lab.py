@@ -59,6 +59,14 @@ class Verdict(unittest.TestCase):
             with self.subTest(line):
                 self.assertEqual(verdict(["VMTEST a PASS", "VMTEST-END 1"], ["[ 1.0] " + line]), (1, 1))
 
+    def test_expected_trouble(self):
+        said = ["VMTEST a PASS", "VMTEST-EXPECT nobody cared", "VMTEST-END 1"]
+        cared = "[ 1.0] irq 22: nobody cared"
+        self.assertEqual(verdict(said, [cared]), (1, 0))
+        self.assertEqual(verdict(said, []), (1, 1))
+        self.assertEqual(verdict(said, [cared, cared]), (1, 1))
+        self.assertEqual(verdict(said, [cared, "[ 1.1] BUG: bad"]), (1, 1))
+
     def test_harmless_kernel_line(self):
         self.assertEqual(verdict(["VMTEST a PASS", "VMTEST-END 1"], ["[ 1.0] debug: warning"]), (1, 0))
 

@@ -48,6 +48,9 @@ compared() {
     fi
 }
 
+# expect TEXT: the kernel is about to complain of TEXT once, and fails the run if it does not.
+expect() { echo "VMTEST-EXPECT $*"; }
+
 # host unplug|plug devN: asks the host and waits until it is done.
 host() {
     echo "@host $*"

@@ -61,8 +61,14 @@ check ctl.bind-restored "driver_override is as it was" \
     [ "$(cat "$pci/$EDU2/driver_override")" = ptirq_test_uio ]
 bind "$EDU2" ptirq_uio || true
 finds refused "$EDU2"
-host unplug dev2
+ip link set "$card" down
+gives bind-one-unit 0 ptirqctl bind "$EDU2"
+finds one-unit "$EDU2"
+check ctl.scan-one-unit "$(ptirqctl scan | grep -F "device = $EDU2")" scan_has "device = $EDU2 mask=no"
+ptirqctl unbind "$EDU2" >/dev/null
+host unplug dev2 # and with it the flag that it cannot mask itself
 plug 2
+ip link set "$card" up
 
 # ---- bound to the helper
 
@@ -105,6 +111,8 @@ deferred() { ptirqctl doctor "$EDU0" | grep -q "does not acknowledge"; }
 await 5 deferred
 finds deferred "$EDU0" "helper_driver (process $driver)"
 kill -CONT $driver
+served() { [ $(($(edu "$pci/$EDU0/resource0" status))) -eq 0 ]; }
+await 5 served
 kill $driver
 wait $driver
 lone_driver --uio "$(uio "$EDU1")" --device "$pci/$EDU1" --id 1 --log /tmp/lone --irqcontrol &
@@ -135,6 +143,22 @@ check ctl.unbind-back "$(driver_of "$CARD")" [ "$(driver_of "$CARD")" = e1000 ]
 gives bind-uio 0 ptirqctl bind --driver uio_pci_generic "$EDU0"
 finds qemu "$EDU0"
 unbind "$EDU0"
+
+# ---- nobody cares for dev0's interrupts
+
+bind "$EDU1" uio_pci_generic
+expect "nobody cared"
+edu "$pci/$EDU0/resource0" raise 0
+off() { dmesg | grep -q "Disabling IRQ"; }
+await 20 off || { cat /proc/irq/*/spurious; od -An -tx1 -N8 "$pci/$EDU0/config"; }
+finds turned-off "$EDU1" "$EDU0 asserts, and has no driver"
+edu "$pci/$EDU0/resource0" ack 1
+unbind "$EDU1"
+bind "$EDU1" uio_pci_generic
+edu "$pci/$EDU1/resource0" raise 0
+gives doctor-on-again 0 ptirqctl doctor "$EDU1"
+edu "$pci/$EDU1/resource0" ack 1
+unbind "$EDU1"
 
 # ---- udevd
 
