@@ -63,9 +63,9 @@ struct hw_irq {
 	char devices[512]; /* between blanks */
 	uint64_t count;
 	bool counted;       /* the three that follow are known */
-	uint64_t recent;    /* of at most 100,000 interrupts */
-	uint64_t unhandled; /* these were nobody's */
-	uint64_t last_unhandled_ms;
+	uint64_t recent;    /* interrupts since the first that was nobody's, at most 100,000 */
+	uint64_t unhandled; /* of these, nobody's and shortly after one another */
+	uint64_t last_unhandled_ms; /* ago; UINT64_MAX: never */
 };
 
 struct hw {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ctl/ctl.h"
 #include "ctl/sysfs.h"
@@ -28,9 +29,24 @@ static void append(char *list, size_t size, const char *between, const char *tex
 	snprintf(list + used, size - used, "%s%s", used ? between : "", text);
 }
 
+/*
+ * The kernel prints jiffies in ms, 32 bits of them, and they begin 5 minutes before they wrap
+ * (INITIAL_JIFFIES): how long ago that is.
+ */
+static uint64_t ago_ms(uint64_t jiffies_ms)
+{
+	struct timespec ts;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint32_t)(now - (jiffies_ms + 300000));
+}
+
 void hw_irq_count(struct hw_irq *irq)
 {
 	char text[4096], *save = NULL, *cpu;
+	uint64_t last;
 
 	irq->count = 0;
 	sys_read(text, sizeof(text), "/sys/kernel/irq/%u/per_cpu_count", irq->number);
@@ -39,7 +55,9 @@ void hw_irq_count(struct hw_irq *irq)
 	irq->counted =
 		sys_bytes(text, sizeof(text), "/proc/irq/%u/spurious", irq->number) > 0 &&
 		sscanf(text, "count %" SCNu64 " unhandled %" SCNu64 " last_unhandled %" SCNu64,
-		       &irq->recent, &irq->unhandled, &irq->last_unhandled_ms) == 3;
+		       &irq->recent, &irq->unhandled, &last) == 3;
+	if (irq->counted)
+		irq->last_unhandled_ms = last ? ago_ms(last) : UINT64_MAX;
 }
 
 static bool add_irq(const char *name, void *userdata)

@@ -4,6 +4,7 @@ import os
 import shutil
 import struct
 import tempfile
+import time
 
 DISINTX, MASTER = 0x400, 4
 INTX_PENDING, HAS_CAPS = 8, 0x10
@@ -101,13 +102,16 @@ class Machine:
         return real
 
     def irq(self, number, actions="", trigger="level", chip="IO-APIC", count=7, recent=7, unhandled=0,
-            last_unhandled=0):
+            ago=None):
+        """@ago: seconds since the last that was nobody's; None: never."""
+        # As the kernel has it: in jiffies, which begin 5 minutes before they wrap.
+        last = 0 if ago is None else int((time.monotonic() - ago - 300) * 1000) % 2**32
         where = f"sys/kernel/irq/{number}"
         for name, text in (("actions", actions), ("type", trigger), ("chip_name", chip),
                            ("per_cpu_count", f"{count},0")):
             self.write(f"{where}/{name}", text + "\n")
         self.write(f"proc/irq/{number}/spurious",
-                   f"count {recent}\nunhandled {unhandled}\nlast_unhandled {last_unhandled} ms\n")
+                   f"count {recent}\nunhandled {unhandled}\nlast_unhandled {last} ms\n")
 
     def node(self, real, kind, number, name):
         """A device node that the driver of a device made; @real below /sys/devices."""
