@@ -137,6 +137,7 @@ gives bind-driver-s 0 ptirqctl bind "$CARD"
 check ctl.bind-taken "$(driver_of "$CARD")" [ "$(driver_of "$CARD")" = ptirq_uio ]
 gives unbind-driver-s 0 ptirqctl unbind "$CARD"
 check ctl.unbind-back "$(driver_of "$CARD")" [ "$(driver_of "$CARD")" = e1000 ]
+rmmod e1000
 
 # ---- uio_pci_generic
 
