@@ -242,7 +242,7 @@ int opener_open_pci_config(const char *root, const struct opener_device *device,
 			text,
 			"%s may not be written: the kernel is locked down (see /sys/kernel/security/"
 			"lockdown; Secure Boot does that); boot without lockdown, or use "
-			"a UIO driver with irqcontrol",
+			"a UIO driver with irqcontrol, or source=helper",
 			path);
 	else
 		sysfs_say(text, "%s does not answer: all that it reads is ones; is it powered?",

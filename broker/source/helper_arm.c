@@ -239,10 +239,12 @@ static bool join(struct helper *helper, struct helper_device *device, char probl
 	if (!as_configured(helper, device, problem))
 		return false;
 	if (kernel.caps & PTIRQ_UIO_UIO_OPEN) {
+		device->plug.taken = true;
 		say_uio(&kernel, problem);
 		return false;
 	}
 	error = helper_unit_reset(helper, unit_of(helper, device));
+	device->plug.taken = error == -EBUSY;
 	if (error == -EBUSY)
 		snprintf(problem, LIMIT_TEXT,
 			 "a UIO program has a device of %s open: it is taken up when that program "
@@ -311,6 +313,7 @@ static void on_opened(void *user, const struct opener_reply *reply, int fd)
 		if (!device->waiting)
 			continue;
 		device->waiting = false;
+		device->plug.taken = error == -EBUSY;
 		if (error)
 			plug_failed(&device->plug, problem);
 		else

@@ -15,7 +15,7 @@
 #include "broker/source/uevent.h"
 
 /* After a plug, until the driver is bound and udev has made the node and set its mode: 20 ms, doubled
- * for about 10 s in all. */
+ * for about 10 s in all. What is taken goes on being looked at. */
 #define RETRY_FIRST_MS 20
 #define RETRY_LAST_MS  5000
 
@@ -187,6 +187,14 @@ static void on_retry(uv_timer_t *timer)
 	arm_absent(timer->data);
 }
 
+static bool any_taken(const struct plug *plug)
+{
+	for (uint8_t d = 0; d < plug->config->n_devices; d++)
+		if (plug->device[d]->state == PLUG_ABSENT && plug->device[d]->taken)
+			return true;
+	return false;
+}
+
 /* An attempt has ended. After the last one, tell, and perhaps try again. */
 static void attempt_ended(struct plug *plug)
 {
@@ -196,7 +204,10 @@ static void attempt_ended(struct plug *plug)
 	plug_tell(plug);
 	if (plug->retry_ms && !all_armed(plug)) {
 		uv_timer_start(&plug->retry, on_retry, plug->retry_ms, 0);
-		plug->retry_ms = plug->retry_ms < RETRY_LAST_MS ? plug->retry_ms * 2 : 0;
+		if (plug->retry_ms < RETRY_LAST_MS)
+			plug->retry_ms *= 2;
+		else if (!any_taken(plug))
+			plug->retry_ms = 0;
 	}
 }
 
@@ -230,6 +241,7 @@ static void on_locked(void *user, const struct opener_reply *reply, int fd)
 	struct plug_device *device = user;
 
 	if (reply->error) {
+		device->taken = reply->error == -EBUSY;
 		plug_failed(device, reply->text);
 		return;
 	}
@@ -258,6 +270,7 @@ static void arm_absent(struct plug *plug)
 		if (device->state != PLUG_ABSENT)
 			continue;
 		device->state = PLUG_ARMING;
+		device->taken = false;
 		/* T35: of what is there now, which need not be what was there before. */
 		unlock(device);
 		plug_ask(device, OPENER_LOCK, on_locked);

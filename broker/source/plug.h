@@ -32,6 +32,7 @@ struct plug_device {
 	struct opener_device info; /* of the last time it was there */
 	enum plug_state state;
 	uint8_t index;
+	bool taken; /* by another program: nothing tells when it lets go, so it is tried again and again */
 	bool lost; /* to be told from idle */
 	bool news; /* state or problem have changed and nobody has been told */
 	int lock;  /* held from the first start on; -1 */
