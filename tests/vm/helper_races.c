@@ -42,14 +42,22 @@ static uint64_t now_us(void)
 	return t.tv_sec * UINT64_C(1000000) + t.tv_nsec / 1000;
 }
 
-#define AWAIT(condition)                                                \
-	do {                                                            \
-		uint64_t begun_ = now_us();                             \
-		while (!(condition) && !r->stop)                        \
-			if (now_us() > begun_ + 10000000) {             \
-				EXPECT(!"waited 10 s for " #condition); \
-				r->stop = true;                         \
-			}                                               \
+/* A kernel made for debugging gets more time (tests/vm/run). */
+static uint64_t patience_us(unsigned int seconds)
+{
+	const char *scale = getenv("VMTEST_SCALE");
+
+	return seconds * UINT64_C(1000000) * (scale ? strtoul(scale, NULL, 10) : 1);
+}
+
+#define AWAIT(condition)                                           \
+	do {                                                       \
+		uint64_t begun_ = now_us();                        \
+		while (!(condition) && !r->stop)                   \
+			if (now_us() > begun_ + patience_us(10)) { \
+				EXPECT(!"waited for " #condition); \
+				r->stop = true;                    \
+			}                                          \
 	} while (0)
 
 static void use_processor(unsigned int n)
@@ -220,7 +228,7 @@ static void lists(void)
 	do {
 		for (unsigned int i = 0; i < 4; i++)
 			heard[i % 2] += drain(list[i / 2][i % 2]);
-	} while (heard[1] < generations && now_us() < begun + 1000000);
+	} while (heard[1] < generations && now_us() < begun + patience_us(1));
 	EXPECT(helper_notify(c.line, c.nr[0], NULL, 0) == 0);
 	EXPECT(entry(0).state == PTIRQ_UIO_IDLE && late == 0);
 	EXPECT(heard[0] == generations && heard[1] == generations && generations > 1000);
@@ -236,7 +244,7 @@ static void lists(void)
 	before = entry(0);
 	pid = storm(resample);
 	begun = now_us();
-	for (swaps = 0; !wrong[0] && !r->stop && now_us() < begun + 20000000; swaps++) {
+	for (swaps = 0; !wrong[0] && !r->stop && now_us() < begun + patience_us(20); swaps++) {
 		if (swaps >= 2000 && entry(0).generation >= before.generation + 1000)
 			break;
 		EXPECT(helper_resample(c.line, c.nr[0], -1) == 0);
