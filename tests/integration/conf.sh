@@ -13,14 +13,15 @@ umask 022
 echo "== the sample, as it is and with its lines taken in"
 "$broker" --check-config "$conf/ptirq.conf"
 sed -E 's/^# (\[line|[a-z-]+ = )/\1/; s/= (daq|dialout)$/= root/' "$conf/ptirq.conf" >"$dir/sample.conf"
-"$broker" --check-config "$dir/sample.conf" | grep -x "2 lines, nothing wrong"
+"$broker" --check-config "$dir/sample.conf" | grep -x "3 lines, nothing wrong"
 
 echo "== the manual's examples"
 awk -v dir="$dir" '/^\.EE/ { on = 0 } on { print >(dir "/man" n ".conf") } /^\.EX/ { on = 1; n++ }' \
     "$PTIRQ_SOURCE/docs/man/ptirq.conf.5"
-sed -i 's/= daq$/= root/' "$dir/man1.conf"
+sed -i 's/= daq$/= root/' "$dir/man1.conf" "$dir/man2.conf"
+"$broker" --check-config "$dir/man2.conf" | grep -xE "1 lines?, nothing wrong"
 mkdir "$dir/man1.conf.d"
-mv "$dir/man2.conf" "$dir/man1.conf.d/"
+mv "$dir/man3.conf" "$dir/man1.conf.d/"
 "$broker" --check-config "$dir/man1.conf" | grep -x "2 lines, nothing wrong"
 
 echo "== the broker and its manual look for the sample where it is installed"
