@@ -149,7 +149,7 @@ int verb_doctor(struct ctl *ctl, int argc, char **argv)
 	if (argc > 1 && !visit.address) {
 		/* A line is the broker's. */
 		r = error ? error : ptirq_line_info(ctl->ptirq, argv[1], &info);
-		if (r < 0)
+		if (r)
 			return error ? unreachable(ctl, r) : refused(ctl, r);
 		r = diagnose_line(ctl, &info, &visit.findings);
 		hw_load(&visit.hw);
