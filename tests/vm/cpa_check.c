@@ -315,28 +315,29 @@ static void set_burst(unsigned int burst)
 	close(fd);
 }
 
-/* More than anybody can follow. */
+/* More than anybody can follow. With a threaded handler there are fewer events than changes. */
 static void flutter(void)
 {
-	uint64_t generation;
-	unsigned int i;
+	enum { LIMIT = 20 };
+	uint64_t generation, events;
 
-	set_burst(100);
+	set_burst(LIMIT);
 	enter();
 	generation = wire_entry(&w).generation;
-	for (i = 0; i < 100000 && wire_entry(&w).state == PTIRQ_UIO_IDLE; i++)
+	for (unsigned int i = 0; i < 100000 && wire_entry(&w).state == PTIRQ_UIO_IDLE; i++)
 		chip_write(w.assert, !(i & 1));
 	set_burst(BURST);
+	events = wire_entry(&w).generation - generation;
 	EXPECT(wire_entry(&w).state == PTIRQ_UIO_DEFERRED && wire_masked(&w));
-	EXPECT(type() == wired() && wire_entry(&w).generation == generation + i && i > 100);
+	EXPECT(type() == wired() && events > LIMIT);
+	EXPECT(signals(w.trigger, events) == events);
 	chip_write(w.assert, 1);
-	EXPECT(signals(w.trigger, i) == i);
 	EXPECT(wire_ack(&w) == 0 && signals(w.trigger, 1) == 1); /* an ordinary deferral again */
 	chip_write(w.assert, 0);
 	EXPECT(wire_ack(&w) == 0 && wire_entry(&w).state == PTIRQ_UIO_IDLE);
 	enter();
 	leave();
-	report("cpa.flutter", "masked and deferred after %u changes", i);
+	report("cpa.flutter", "masked and deferred after %" PRIu64 " changes", events);
 }
 
 /*
