@@ -98,7 +98,8 @@ void ptirq_level_set_deadline(struct ptirq_line *line, u64 deadline_ns)
 		deadline_ns = clamp_t(u64, (u64)READ_ONCE(deadline_us) * NSEC_PER_USEC,
 				      PTIRQ_UIO_DEADLINE_MIN_NS, PTIRQ_UIO_DEADLINE_MAX_NS);
 	line->deadline_ns = deadline_ns;
-	if (line->ticking)
+	/* Sooner, never later: it is asked for by the one who keeps the others waiting. */
+	if (line->ticking && ktime_to_ns(hrtimer_get_remaining(&line->deadline)) > (s64)deadline_ns)
 		tick(line);
 }
 

@@ -113,8 +113,8 @@ static bool repair(struct ptirq_line *line)
 	if (++line->unclaimed % UNCLAIMED_LIMIT)
 		return false;
 	repaired = ptirq_pci_mask_arriving(&unmaskable);
-	/* Off the interrupt the depth would be left to whoever stays (drop_irq()). */
-	if (unmaskable && line->action != PTIRQ_NO_ACTION) {
+	/* With others on the interrupt it will be refused, and they must not wait for that. */
+	if (unmaskable && line->action == PTIRQ_SHARED && !ptirq_others(line)) {
 		ptirq_level_line(line, PTIRQ_WHY_ARRIVING, true);
 		repaired = true;
 	}

@@ -96,8 +96,8 @@ static void tell_uio(struct ptirq_line *line, unsigned long devices)
 }
 
 /*
- * The holder comes before the takers: when one of them has served and tells him, he must have been told
- * of the interrupt. One unit is everybody's.
+ * The holder comes before the takers: when one of them has served and tells him, he must have been
+ * told of the interrupt. One unit is everybody's.
  */
 void ptirq_line_signal(struct ptirq_line *line, u32 units)
 {

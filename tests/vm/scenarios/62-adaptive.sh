@@ -115,7 +115,12 @@ asked adaptive.late-before "await 0 deferred" "ok state=deferred level=line *"
 before=$(irqs "$EDU0")
 : >$trace/trace
 ip link set "$card" up
-asked adaptive.late "until conversions $((conversions + 1))" "ok *"
+# Asking for a deadline does not put it off.
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    ask deadline 20000000 0 >/dev/null
+    usleep 10000
+done
+asked adaptive.late "head" "ok * conversions=$((conversions + 1)) *"
 asked adaptive.late-page "page 0" "ok state=deferred level=device *"
 asked adaptive.late-sample sample "ok devices=0x1 asserting=0x1 masked=0x1 * line_masked=0"
 asked adaptive.late-info "info line" "* caps=0x10 *"
@@ -183,8 +188,8 @@ echo 8192 >$trace/buffer_size_kb
 helper_driver "$line" --log /tmp/served "$EDU0" >/tmp/counts &
 driver=$!
 await 10 ready
-raiser --device "$pci/$EDU0/resource0:0" --count 3000 --gap 1000 --burst 4 --seed 62 --timeout 30 \
-    --log /tmp/raised &
+raiser --device "$pci/$EDU0/resource0:0" --count "$VMTEST_COUNT" --gap 1000 --burst 4 --seed 62 \
+    --timeout 30 --log /tmp/raised &
 raiser=$!
 changed=0
 while kill -0 $raiser 2>/dev/null; do
@@ -202,7 +207,7 @@ at_device=$(grep -c "unmasked -> device" $trace/trace) || true
 moved=$(grep -c "line -> device" $trace/trace) || true
 check adaptive.flight-levels \
     "the card came $changed times: $at_line at the line, $at_device at the device, $moved moved" \
-    [ "$at_line" -ge 100 -a "$at_device" -ge 100 ]
+    [ "$at_line" -ge $((VMTEST_COUNT / 30)) -a "$at_device" -ge $((VMTEST_COUNT / 30)) ]
 rm /tmp/served
 
 echo 0 >$trace/events/enable

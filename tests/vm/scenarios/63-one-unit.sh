@@ -89,8 +89,8 @@ rm /tmp/served
 unbind "$EDU0"
 drive $devices
 # shellcheck disable=SC2046
-raiser $(each "$EDU1" "$EDU2") --count 1500 --gap 2000 --burst 4 --seed 64 --timeout 30 \
-    --log /tmp/raised &
+raiser $(each "$EDU1" "$EDU2") --count $((VMTEST_COUNT / 2)) --gap 2000 --burst 4 --seed 64 \
+    --timeout 30 --log /tmp/raised &
 raiser=$!
 changed=0
 kinds=
@@ -108,7 +108,7 @@ kill $driver && wait $driver
 sed 's/^1 /0 /; s/^2 /1 /' /tmp/served >/tmp/renumbered
 compared unit.changes /tmp/raised /tmp/renumbered
 kinds=$(echo "$kinds" | tr ' ' '\n' | sort | uniq -c | tr -s '\n ' ' ')
-check unit.changed "the line changed $changed times:$kinds" [ $changed -ge 3 ]
+check unit.changed "the line changed $changed times:$kinds" [ $changed -ge 2 ]
 rm /tmp/served
 
 # It asserts while it is bound: the line waits, and goes on.
