@@ -3,7 +3,7 @@
  * From the write to a register of an edu device that raises its interrupt to the return of the read()
  * that tells its driver, and to the point where the device can fire again:
  *
- *	helper_latency uio|direct|notify [--list] [--device-mask] [--samples N] {NODE ADDRESS}...
+ *	helper_latency uio|direct|notify [--list] [--device-mask] [--no-trigger] [--samples N] {NODE ADDRESS}...
  *
  *	uio     the driver reads the UIO node of uio_pci_generic, clears DisINTx with one byte
  *	direct  the driver reads a trigger of the kernel helper and writes a resample eventfd
@@ -13,12 +13,12 @@
  * ADDRESS is a PCI address, NODE its /dev/uioN or its line of the helper. With more than one, each device has
  * a driver, and they are raised in turn, one at a time; with --list all drivers are in the one list
  * of the line, so that each is told of every interrupt. --device-mask keeps the helper from masking
- * at the interrupt controller.
+ * at the interrupt controller, --no-trigger from telling the holder.
  *
  * Raiser, interrupt and drivers share one processor: what is compared is work, not how fast a sleeping
  * one wakes up. Drivers and holder have real-time priority.
  *
- * Prints one line of medians and 90th percentiles in ns: "MODE oneway P50 P90 loop P50 P90".
+ * Prints one line of percentiles in ns: "MODE oneway P10 P50 P90 loop P10 P50 P90".
  */
 #include <err.h>
 #include <getopt.h>
@@ -59,6 +59,7 @@ static struct bench {
 	enum mode mode;
 	bool list;
 	bool device_mask;
+	bool no_trigger;
 	unsigned int samples;
 	unsigned int n;
 	struct driver drivers[MAX_DEVICES];
@@ -160,7 +161,8 @@ static void *hold(void *data)
 
 	(void)data;
 	for (;;) {
-		await_event(b.trigger);
+		if (!b.no_trigger)
+			await_event(b.trigger);
 		await_event(b.verdict);
 		for (i = 0; i < b.n; i++) {
 			struct ptirq_uio_page_device e = helper_device(b.page, b.drivers[i].nr);
@@ -237,7 +239,7 @@ static void set_up_helper(void)
 	}
 	if (b.list)
 		check("SET_NOTIFY", helper_notify(b.line, PTIRQ_UIO_LINE, fds, b.n));
-	if (b.mode == NOTIFY)
+	if (b.mode == NOTIFY && !b.no_trigger)
 		check("SET_TRIGGER", helper_trigger(b.line, PTIRQ_UIO_LINE, b.trigger));
 	check("UNMASK", helper_unmask(b.line, PTIRQ_UIO_LINE));
 }
@@ -251,8 +253,12 @@ static int by_value(const void *left, const void *right)
 
 static void print(const char *name, uint64_t *values)
 {
+	static const unsigned int percentiles[] = {10, 50, 90};
+
 	qsort(values, b.samples, sizeof(*values), by_value);
-	printf(" %s %" PRIu64 " %" PRIu64, name, values[b.samples / 2], values[b.samples * 9 / 10]);
+	printf(" %s", name);
+	for (unsigned int i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]); i++)
+		printf(" %" PRIu64, values[b.samples * percentiles[i] / 100]);
 }
 
 static void run(void)
@@ -288,6 +294,7 @@ static void parse(int argc, char **argv)
 	static const struct option options[] = {
 		{"list", no_argument, NULL, 'l'},
 		{"device-mask", no_argument, NULL, 'd'},
+		{"no-trigger", no_argument, NULL, 't'},
 		{"samples", required_argument, NULL, 's'},
 		{0},
 	};
@@ -299,6 +306,7 @@ static void parse(int argc, char **argv)
 		switch (option) {
 		case 'l': b.list = true; break;
 		case 'd': b.device_mask = true; break;
+		case 't': b.no_trigger = true; break;
 		case 's': b.samples = strtoul(optarg, NULL, 10); break;
 		default: exit(2);
 		}
@@ -306,7 +314,7 @@ static void parse(int argc, char **argv)
 	if (argc - optind < 3 || argc - optind > 1 + 2 * MAX_DEVICES || (argc - optind) % 2 == 0 ||
 	    b.samples == 0)
 		errx(2, "usage: helper_latency uio|direct|notify [--list] [--device-mask] "
-			"[--samples N] {NODE ADDRESS}...");
+			"[--no-trigger] [--samples N] {NODE ADDRESS}...");
 	for (b.mode = UIO; strcmp(argv[optind], mode_names[b.mode]) != 0; b.mode++) {
 		if (b.mode == NOTIFY)
 			errx(2, "no mode %s", argv[optind]);
