@@ -16,6 +16,7 @@
 #define CREATE_TRACE_POINTS
 #include "ptirq_trace.h"
 
+#define TURN 8 /* finds between two that begin with the next device */
 #define UNCLAIMED_LIMIT 100 /* far below the 99,900 of 100,000 that kill a line */
 
 /* The device of that number, or NULL. What it returns is bound for as long as the lock is held. */
@@ -56,8 +57,10 @@ static u32 device_fired(struct ptirq_line *line, unsigned int nr, u64 now)
 	status = ptirq_intx_mask_if_asserting(ptirq_line_locked_dev(line, nr)->pdev);
 	if (status == PTIRQ_UIO_STATUS_ASSERTED)
 		return deferred(line, nr, PTIRQ_UIO_MASK_DEVICE, now);
-	ptirq_state_saw(s, status);
-	ptirq_page_publish(line, nr);
+	if (s->status != status) {
+		ptirq_state_saw(s, status);
+		ptirq_page_publish(line, nr);
+	}
 	return 0;
 }
 
@@ -81,20 +84,37 @@ static u32 line_fired(struct ptirq_line *line, u64 now)
 	return deferred(line, PTIRQ_LINE_UNIT, PTIRQ_UIO_MASK_LINE, now);
 }
 
-static u32 fired(struct ptirq_line *line, u64 now)
+/*
+ * Only until one is found: whoever else asserts fires again at once, and nobody's driver waits for
+ * a look at the others. Whose interrupt it was the last time is looked at first, but now and then
+ * it is the next one's turn, so that none can be kept from being found.
+ */
+static u32 one_fired(struct ptirq_line *line, u64 now)
 {
 	unsigned long present = line->present;
 	unsigned int nr;
-	u32 units = 0;
+	u32 unit;
+
+	for_each_set_bit_wrap(nr, &present, PTIRQ_UIO_MAX_DEVICES, line->first) {
+		unit = device_fired(line, nr, now);
+		if (!unit)
+			continue;
+		line->first = ++line->finds % TURN ? nr : (nr + 1) % PTIRQ_UIO_MAX_DEVICES;
+		return unit;
+	}
+	return 0;
+}
+
+static u32 fired(struct ptirq_line *line, u64 now)
+{
+	unsigned int nr;
 
 	if (line->one_unit)
 		return line_fired(line, now);
 	nr = ptirq_level_alone(line);
 	if (nr != PTIRQ_LINE_UNIT)
 		return alone_fired(line, nr, now);
-	for_each_set_bit(nr, &present, PTIRQ_UIO_MAX_DEVICES)
-		units |= device_fired(line, nr, now);
-	return units;
+	return one_fired(line, now);
 }
 
 /*

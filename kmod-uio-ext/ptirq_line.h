@@ -96,6 +96,8 @@ struct ptirq_line {
 	u8 masked;     /* enum ptirq_why; we hold one disable depth unless it is 0 */
 	enum ptirq_uio_mode mode;
 	u32 mode_flags;
+	unsigned int first; /* to be looked at when it fires */
+	unsigned int finds;
 	unsigned int unclaimed; /* calls of the handler in a row */
 	struct ptirq_uio_page *page;
 

@@ -3,20 +3,21 @@
  * From the write to a register of an edu device that raises its interrupt to the return of the read()
  * that tells its driver, and to the point where the device can fire again:
  *
- *	helper_latency uio|direct|notify [--list] [--device-mask] [--no-trigger] [--samples N] {NODE ADDRESS}...
+ *	helper_latency uio|direct|notify [--list] [--device-mask] [--no-trigger] [--samples N]
+ *		        {NODE ADDRESS}...
  *
  *	uio     the driver reads the UIO node of uio_pci_generic, clears DisINTx with one byte
  *	direct  the driver reads a trigger of the kernel helper and writes a resample eventfd
  *	notify  the driver reads an eventfd of a notify list; the holder, told by the trigger and then
  *	        by the driver, acknowledges
  *
- * ADDRESS is a PCI address, NODE its /dev/uioN or its line of the helper. With more than one, each device has
- * a driver, and they are raised in turn, one at a time; with --list all drivers are in the one list
- * of the line, so that each is told of every interrupt. --device-mask keeps the helper from masking
- * at the interrupt controller, --no-trigger from telling the holder.
+ * ADDRESS is a PCI address, NODE its /dev/uioN or its line of the helper. With more than one, each
+ * device has a driver, and they are raised in random order, one at a time; with --list all drivers are
+ * in the one list of the line, so that each is told of every interrupt. --device-mask keeps the helper
+ * from masking at the interrupt controller, --no-trigger from telling the holder.
  *
- * Raiser, interrupt and drivers share one processor: what is compared is work, not how fast a sleeping
- * one wakes up. Drivers and holder have real-time priority.
+ * Raiser, drivers and holder share processor 0, and the interrupt should too: what is compared is
+ * work, not how fast a sleeping one wakes up. Drivers and holder have real-time priority.
  *
  * Prints one line of percentiles in ns: "MODE oneway P10 P50 P90 loop P10 P50 P90".
  */
@@ -274,7 +275,7 @@ static void run(void)
 		/* The drivers are asleep by then. */
 		nanosleep(&pause, NULL);
 		b.raised_at = now_ns();
-		edu_raise(&b.drivers[i % b.n].edu, 0, i);
+		edu_raise(&b.drivers[rand() % b.n].edu, 0, i);
 		await_event(b.done);
 		if (i < WARM_UP)
 			continue;
@@ -292,11 +293,9 @@ static void run(void)
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"list", no_argument, NULL, 'l'},
-		{"device-mask", no_argument, NULL, 'd'},
-		{"no-trigger", no_argument, NULL, 't'},
-		{"samples", required_argument, NULL, 's'},
-		{0},
+		{"list", no_argument, NULL, 'l'},          {"device-mask", no_argument, NULL, 'd'},
+		{"apart", no_argument, NULL, 'a'},         {"no-trigger", no_argument, NULL, 't'},
+		{"samples", required_argument, NULL, 's'}, {0},
 	};
 	int option;
 

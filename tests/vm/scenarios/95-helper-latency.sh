@@ -2,14 +2,17 @@
 #
 # From the raise to the driver: plain uio_pci_generic, and the kernel helper's direct and notify paths,
 # on an exclusive and on a shared line, masked at the line and at the device. Rounds of all of them, in
-# turn; what is compared is the median of the rounds' ratios. Takes about two minutes.
+# turn; what is compared is the median of the rounds' ratios. Takes a minute or two.
 #
 # by name only
 
 load ptirq_uio
+# To the processor that all is on.
+echo 1 >"/proc/irq/$(cat "$pci/$EDU0/irq")/smp_affinity"
 rounds=$((VMTEST_COUNT / 500))
 [ $rounds -ge 3 ] || rounds=3
 
+# only DRIVER ADDRESS...: bound to it, and the others to nothing.
 only() {
     only_driver=$1
     shift
@@ -20,7 +23,7 @@ only() {
     for address; do bind "$address" "$only_driver"; done
 }
 
-# A mask level for the helper's modes, read back from what a deferred device shows.
+# nodes ADDRESS...: what helper_latency takes: each address with its node before it.
 nodes() {
     for address; do
         if [ "$(driver_of "$address")" = ptirq_uio ]; then line_of "$address"; else uio "$address"; fi
