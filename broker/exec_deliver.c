@@ -163,13 +163,17 @@ void deliver_account(struct line *line, const struct arb_event *event)
 int deliver_verdict(struct subscriber *sub, uint8_t unit, uint32_t round, uint32_t verdict)
 {
 	const struct arb *arb = sub->line->arb;
+	struct source *source = sub->line->source;
 	bool taker = path_of(sub, unit) == PAGE_NOTIFY;
 	int error = ARB_E_INVALID;
 
-	/* A11: it was woken before there was a number to tell it. */
+	/* A11: its answer may have overtaken what the source says of the interrupt. */
+	if (taker && arb_unit_state(arb, unit) == ARB_IDLE && source->ops->look)
+		source->ops->look(source);
+	/* It was woken before there was a number to tell it. */
 	if (taker && !round)
 		round = arb_unit_due(arb, unit);
-	/* T17: every interrupt is known here before a taker can answer it, so none is made up. */
+	/* T17: every interrupt that a taker can answer is known by now, so none is made up. */
 	if (taker && arb_unit_state(arb, unit) == ARB_IDLE && round == arb_unit_due(arb, unit))
 		error = ARB_E_STALE;
 	else if (verdict >= ARB_HANDLED && verdict <= ARB_EOI)

@@ -316,6 +316,10 @@ static void forget_paths(struct line *line, uint8_t unit)
 	renew_takers(line, unit);
 }
 
+/*
+ * One that is direct still is so because demote() has failed: a core that loses the holder of a unit which
+ * is DIRECT demotes it first, and tries again (A1). No source needs the eventfds for that.
+ */
 void path_leave(struct subscriber *sub)
 {
 	for (uint8_t u = sub->first_unit; u < sub->first_unit + sub->n_units; u++)

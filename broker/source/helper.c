@@ -253,6 +253,12 @@ static int helper_unmask(struct source *source, uint8_t unit)
 	return apply(of(source), unit);
 }
 
+/* The kernel writes its page before it wakes anybody. */
+static void look_now(struct source *source)
+{
+	helper_look(of(source));
+}
+
 /* On a line that is one unit a device's own mask is apart from the line's. */
 static int set_quiet(struct helper *helper, uint8_t d, bool quiet)
 {
@@ -335,6 +341,7 @@ static const struct source_ops helper_ops = {
 	.sample = helper_sample,
 	.grant = helper_grant,
 	.notify = helper_notify,
+	.look = look_now,
 	.promote = helper_promote,
 	.demote = helper_demote,
 	.free = helper_free,

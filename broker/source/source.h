@@ -128,11 +128,19 @@ struct source_ops {
 	/*
 	 * A11, notify: wake these eventfds (the takers' own) at each interrupt of the unit, besides
 	 * fired(). Replaces the set; n 0: nobody. They are borrowed: each stays open until it is in the
-	 * set no more. fired() is told in the turn of the loop that could see a taker's answer, or before:
-	 * whatever wakes the broker is signalled before the takers are. 0, or -errno: nothing has
-	 * changed.
+	 * set no more. Whatever wakes the broker is signalled before the takers are, so that a turn of the
+	 * loop which is woken by a taker's answer has the interrupt too, or look() finds it. 0, or -errno:
+	 * nothing has changed.
 	 */
 	int (*notify)(struct source *source, uint8_t unit, const int *fds, size_t n);
+
+	/*
+	 * A11, notify: say fired(), from within, of all that has fired by now. A taker that is woken past
+	 * this process may put its answer in its page between the reading of the sources and that of the
+	 * page. Asked for each answer to a unit that is idle here: no system call unless something has
+	 * fired. NULL: takers are woken by this process, together with fired().
+	 */
+	void (*look)(struct source *source);
 
 	/*
 	 * A11, direct: from now on the unit's interrupts signal @wake instead of fired(), and a signal
@@ -145,7 +153,9 @@ struct source_ops {
 
 	/*
 	 * Back: on return neither eventfd has to do with the unit, it is masked, and it says fired()
-	 * again from the next unmask on. 0 or -errno (still direct).
+	 * again from the next unmask on. 0 or -errno: still direct, but no number of an eventfd is used any
+	 * more, only what the source has of its own (a copy, the kernel's reference): a holder that leaves
+	 * is closed whatever the answer.
 	 *
 	 * A unit that is gone (gone(), unit_gone()) is neither on the direct path nor has it takers when
 	 * it is back.

@@ -780,6 +780,24 @@ Test(source_helper, takers_are_told_besides_the_broker)
 	close_eventfds();
 }
 
+Test(source_helper, what_has_fired_can_be_asked_for_before_its_signal_is_read)
+{
+	two();
+	eventfds();
+	cr_assert_eq(source->ops->notify(source, 0, &wake, 1), 0);
+	source->ops->unmask(source, 0);
+	turn();
+	source->ops->look(source);
+	cr_assert_eq(fired[0], 0, "nothing asserts");
+	interrupt(0);
+	cr_assert(count(wake) == 1 && fired[0] == 0, "a taker knows, we do not");
+	source->ops->look(source);
+	cr_assert(fired[0] == 1 && fired[1] == 0 && attributed == 1);
+	turn();
+	cr_assert_eq(fired[0], 1, "told twice");
+	close_eventfds();
+}
+
 Test(source_helper, a_direct_unit_and_back)
 {
 	struct source_level now;
