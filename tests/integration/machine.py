@@ -349,6 +349,9 @@ def doctor_of_a_line_whose_device_is_absent(_):
         configured = Broker()
         configured.args = ("--config", m.path("ptirq.conf"), "--socket", configured.socket)
         with configured:
+            # It has looked for the device by the time that it is ready, or soon after.
+            while "broker" not in doctor(m, "x", socket=configured.socket):
+                pass
             for args in ((), ("x",), ("0000:07:00.0",)):
                 finding = doctor(m, *args, socket=configured.socket)["broker"]
                 assert finding["name"] == "x" and "not there" in finding["text"], finding
