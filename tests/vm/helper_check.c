@@ -8,6 +8,19 @@
  */
 #include "tests/vm/helper_checker.h"
 
+static int set_mode(int line, uint32_t mode, uint32_t flags)
+{
+	return helper_request(line, PTIRQ_UIO_SET_MODE,
+			      HELPER_REQUEST(ptirq_uio_mode_request, .flags = flags, .mode = mode));
+}
+
+static int set_deadline(int line, uint64_t deadline_ns, uint64_t lease_ns)
+{
+	return helper_request(line, PTIRQ_UIO_SET_DEADLINE,
+			      HELPER_REQUEST(ptirq_uio_deadline, .deadline_ns = deadline_ns,
+					     .lease_ns = lease_ns));
+}
+
 static void holding(void)
 {
 	struct ptirq_uio_info info;
@@ -21,6 +34,7 @@ static void holding(void)
 	EXPECT(helper_unmask(other, PTIRQ_UIO_LINE) == -EBADF);
 	EXPECT(helper_ack(other, c.nr[0], 1, 0) == -EBADF);
 	EXPECT(helper_trigger(other, PTIRQ_UIO_LINE, -1) == -EBADF);
+	EXPECT(set_mode(other, 0, 0) == -EBADF && set_deadline(other, 0, 0) == -EBADF);
 	EXPECT(helper_page(other) != MAP_FAILED);
 	close(other);
 	EXPECT(helper_mask(c.line, PTIRQ_UIO_LINE) == 0); /* the observer's close freed nothing */
@@ -33,9 +47,11 @@ static void info(void)
 	char path[32];
 
 	EXPECT(helper_info(c.line, PTIRQ_UIO_LINE, &line) == 0);
+	EXPECT(line.caps == 0); /* three units, and nobody else's handler */
 	EXPECT(line.devices == 7 && line.major == PTIRQ_UIO_ABI_MAJOR && line.uio_minor == -1);
 	for (unsigned int i = 0; i < DEVICES; i++) {
 		EXPECT(helper_info(c.line, c.nr[i], &device) == 0);
+		EXPECT(device.caps == (PTIRQ_UIO_CAN_MASK | PTIRQ_UIO_HAS_STATUS));
 		EXPECT(strcmp(device.name, c.address[i]) == 0 && device.irq == line.irq);
 		snprintf(path, sizeof(path), "/dev/uio%d", device.uio_minor);
 		EXPECT(open(path, O_RDWR | O_CLOEXEC) == -1 && errno == EBUSY);
@@ -80,6 +96,37 @@ static void refused(void)
 	EXPECT(helper_trigger(c.line, PTIRQ_UIO_LINE, -2) == -EINVAL);
 	EXPECT(helper_trigger(c.line, 3, -1) == -ENODEV);
 	report("refused", "sizes, flags, reserved fields, numbers, fds");
+}
+
+/* What lasts until the holder's close. */
+static void modes(void)
+{
+	struct ptirq_uio_mode_request mode = {.size = sizeof(mode), .reserved = 1};
+	struct ptirq_uio_deadline deadline = {.size = sizeof(deadline), .flags = 1};
+	uint64_t generation;
+
+	EXPECT(helper_request(c.line, PTIRQ_UIO_SET_MODE, &mode) == -EINVAL);
+	EXPECT(set_mode(c.line, PTIRQ_UIO_MODE_CPA + 1, 0) == -EINVAL);
+	EXPECT(set_mode(c.line, PTIRQ_UIO_MODE_ADAPTIVE, 2) == -EINVAL);
+	EXPECT(set_mode(c.line, PTIRQ_UIO_MODE_CPA, 0) == -EOPNOTSUPP);
+	EXPECT(helper_request(c.line, PTIRQ_UIO_SET_DEADLINE, &deadline) == -EINVAL);
+	EXPECT(set_deadline(c.line, PTIRQ_UIO_DEADLINE_MIN_NS - 1, 0) == -EINVAL);
+	EXPECT(set_deadline(c.line, PTIRQ_UIO_DEADLINE_MAX_NS + 1, 0) == -EINVAL);
+	EXPECT(set_deadline(c.line, 0, PTIRQ_UIO_LEASE_MAX_NS + 1) == -EINVAL);
+	EXPECT(set_deadline(c.line, PTIRQ_UIO_DEADLINE_MIN_NS, PTIRQ_UIO_LEASE_MAX_NS) == 0);
+	EXPECT(set_deadline(c.line, 0, 0) == 0);
+
+	quiet();
+	edu_raise(&c.edu[0], 0, 1);
+	EXPECT(signals(c.trigger[0], 1) == 1);
+	generation = entry(0).generation;
+	EXPECT(set_mode(c.line, PTIRQ_UIO_MODE_DEVICE, 0) == 0);
+	for (unsigned int i = 0; i < DEVICES; i++)
+		EXPECT(entry(i).state == PTIRQ_UIO_MASKED && masked(i));
+	EXPECT(helper_ack(c.line, c.nr[0], generation, 0) == -ESTALE);
+	EXPECT(set_mode(c.line, PTIRQ_UIO_MODE_ADAPTIVE, 0) == 0);
+	EXPECT(helper_unmask(c.line, c.nr[0]) == 0 && signals(c.trigger[0], 1) == 1);
+	report("modes", "what is refused; a change ends what is deferred, and loses nothing");
 }
 
 static void page(void)
@@ -230,6 +277,7 @@ int main(int argc, char **argv)
 	holding();
 	info();
 	refused();
+	modes();
 	page();
 	deferral();
 	keeping();

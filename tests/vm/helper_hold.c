@@ -98,10 +98,9 @@ static void await(uint32_t unit, const char *state)
 
 static void until(const char *counter, uint64_t n)
 {
-	const volatile __u64 *at = strcmp(counter, "leases") == 0 ? &page->leases
-				      : strcmp(counter, "calls") == 0
-					      ? &page->calls
-					      : &page->conversions;
+	const volatile __u64 *at = strcmp(counter, "leases") == 0  ? &page->leases
+				   : strcmp(counter, "calls") == 0 ? &page->calls
+								   : &page->conversions;
 
 	for (int i = 0; i < 20000 && *at < n; i++)
 		usleep(1000);
