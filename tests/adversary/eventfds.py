@@ -59,6 +59,11 @@ def neighbours_do_not_notice(broker, own, **path):
             break
     good.unmoved(0.010)
     assert broker.said().count("wake eventfd was held up") == TIMES * (chance + 1), broker.said()
+    # At the very write: not when a deadline has passed, or three looks at a direct unit, and it is asked.
+    with broker.client() as client:
+        unit = client.stats(pb.STATS_UNITS, LINE)[1]
+        assert unit.device == "dev1" and unit.timeouts == 0, unit
+    assert "does not serve" not in broker.said(), broker.said()
 
 
 @test
