@@ -75,7 +75,7 @@ waits=$(sed -n 's/.* lease: .*after_ns=\([0-9]*\)/\1/p' $trace/trace | head -n 4
 check lease.waits "$waits" [ "$waits" = "40000000 80000000 160000000 320000000 " ]
 fired=$(($(irqs "$EDU0") - before))
 looks=$(look head | sed 's/.*leases=//')
-check lease.interrupts "$fired at $looks looks" [ $fired -ge 4 -a $fired -le $((looks + 1)) ]
+check lease.interrupts "$fired at $looks looks" [ $fired -ge 2 -a $fired -le $((looks + 1)) ]
 page=$(look page line)
 case "$page" in
 "ok state=masked level=line status=asserted "*) pass lease.page "$page" ;;
