@@ -31,7 +31,7 @@ one_unit() {
 one_unit ""
 for n in 0 1 2; do driver drv$n dev$n; done
 raiser --device $pci/$EDU0/resource0 --device $pci/$EDU1/resource0 --device $pci/$EDU2/resource0 \
-    --count 3000 --burst 6 --gap 50 --timeout 30 --seed 1 --log /tmp/raised
+    --count 1200 --burst 6 --gap 50 --timeout 30 --seed 1 --log /tmp/raised
 driver_stop drv0 drv1 drv2
 compared helper-one-unit.three-drivers /tmp/raised /tmp/drv0 /tmp/drv1 /tmp/drv2
 
