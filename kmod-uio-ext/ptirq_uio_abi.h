@@ -60,11 +60,11 @@ enum ptirq_uio_mask_level {
 };
 
 /*
- * The interrupt status bit when the kernel last read it; it shows masked interrupts as well. What has
- * fired and is masked at the line asserts, without a look.
+ * The interrupt status bit when the kernel last read it; it shows masked interrupts as well. What
+ * has fired and is masked at the line asserts, without a look.
  */
 enum ptirq_uio_status {
-	PTIRQ_UIO_STATUS_UNKNOWN, /* not read since it was unmasked, not there, or it does not answer */
+	PTIRQ_UIO_STATUS_UNKNOWN, /* not read since it was unmasked, or no answer */
 	PTIRQ_UIO_STATUS_CLEAR,
 	PTIRQ_UIO_STATUS_ASSERTED,
 };
@@ -172,7 +172,7 @@ struct ptirq_uio_sample {
 	__u32 devices;   /* there */
 	__u32 asserting; /* the status bit is set, masked or not */
 	__u32 masked;    /* DisINTx is set, as read from the device */
-	__u32 unknown;   /* without a status bit, or it does not answer: in neither of the two above */
+	__u32 unknown;   /* without a status bit or an answer: in neither of the two */
 	__u32 level; /* the wire: enum ptirq_uio_status; known with HAS_LEVEL, and in mode CPA */
 	__u32 line_masked; /* 1: at the interrupt controller */
 };
@@ -200,9 +200,9 @@ struct ptirq_uio_trigger {
  */
 
 /*
- * SET_NOTIFY: eventfds that are signalled from the interrupt handler right after the trigger: takers
- * who look at once while the holder still decides. Replaces the list; count 0 takes it away. fds
- * points to count descriptors (__s32). A device's own list replaces the line's for that device.
+ * SET_NOTIFY: eventfds that are signalled from the interrupt handler right after the trigger:
+ * takers who look at once while the holder still decides. Replaces the list; count 0 takes it away.
+ * fds points to count descriptors (__s32). A device's own list replaces the line's for that device.
  */
 #define PTIRQ_UIO_MAX_NOTIFY 64
 struct ptirq_uio_notify {
