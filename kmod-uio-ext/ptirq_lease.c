@@ -54,7 +54,7 @@ static void look(struct work_struct *work)
 	}
 	spin_unlock_irq(&line->lock);
 
-	/* What asserts fires within microseconds, if the processor that it goes to is a real one. */
+	/* What asserts fires within microseconds, if its processor is a real one. */
 	usleep_range(5000, 10000);
 
 	spin_lock_irq(&line->lock);

@@ -331,15 +331,14 @@ static bool exists(struct ptirq_line *line, unsigned int nr)
 int ptirq_line_mask(struct ptirq_line *line, unsigned int nr)
 {
 	unsigned long flags;
-	int ret = -ENODEV;
+	bool there;
 
 	spin_lock_irqsave(&line->lock, flags);
-	if (exists(line, nr)) {
+	there = exists(line, nr);
+	if (there)
 		ptirq_line_mask_unit(line, nr);
-		ret = 0;
-	}
 	spin_unlock_irqrestore(&line->lock, flags);
-	return ret;
+	return there ? 0 : -ENODEV;
 }
 
 int ptirq_line_unmask(struct ptirq_line *line, unsigned int nr)
