@@ -83,7 +83,7 @@ class Verdict(unittest.TestCase):
 class Boots(unittest.TestCase):
     def test_grouped_by_wants(self):
         wants = {"a": [], "b": ["-device x", "-device y"], "c": [], "d": ["-device x", "-device y"]}
-        with unittest.mock.patch.object(vm_run, "wants", wants.get):
+        with unittest.mock.patch.object(vm_run, "says", lambda name, _: wants[name]):
             self.assertEqual(vm_run.boots("abcd", False),
                              [([], ["a", "c"]), (["-device", "x", "-device", "y"], ["b", "d"])])
             self.assertEqual([names for _, names in vm_run.boots("abcd", True)],
@@ -91,7 +91,7 @@ class Boots(unittest.TestCase):
 
     def test_what_scenarios_want_is_an_option(self):
         for name in vm_run.scenarios([]):
-            for line in vm_run.wants(name):
+            for line in vm_run.says(name, "qemu: (.*)"):
                 self.assertTrue(line.startswith("-"), f"{name}: {line}")
 
 
