@@ -162,8 +162,8 @@ int ptirq_line_set_mode(struct ptirq_line *line, u32 mode, u32 flags)
 
 int ptirq_line_set_deadline(struct ptirq_line *line, u64 deadline_ns, u64 lease_ns)
 {
-	if (deadline_ns && (deadline_ns < PTIRQ_UIO_DEADLINE_MIN_NS ||
-			    deadline_ns > PTIRQ_UIO_DEADLINE_MAX_NS))
+	if (deadline_ns &&
+	    (deadline_ns < PTIRQ_UIO_DEADLINE_MIN_NS || deadline_ns > PTIRQ_UIO_DEADLINE_MAX_NS))
 		return -EINVAL;
 	if (lease_ns > PTIRQ_UIO_LEASE_MAX_NS)
 		return -EINVAL;

@@ -93,8 +93,10 @@ void ptirq_lease_end(struct ptirq_line *line)
 /* 0: the module's own. */
 void ptirq_lease_set(struct ptirq_line *line, u64 lease_ns)
 {
-	line->lease_ns = lease_ns ?: min_t(u64, (u64)READ_ONCE(lease_ms) * NSEC_PER_MSEC,
-					   PTIRQ_UIO_LEASE_MAX_NS);
+	if (!lease_ns)
+		lease_ns = min_t(u64, (u64)READ_ONCE(lease_ms) * NSEC_PER_MSEC,
+				 PTIRQ_UIO_LEASE_MAX_NS);
+	line->lease_ns = lease_ns;
 }
 
 void ptirq_lease_init(struct ptirq_line *line)

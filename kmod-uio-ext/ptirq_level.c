@@ -15,7 +15,7 @@
 static unsigned int deadline_us = 10000;
 module_param(deadline_us, uint, 0644);
 MODULE_PARM_DESC(deadline_us,
-		 "until the mask of a line that somebody has come to share is moved (default 10000)");
+		 "until the mask of a line that is shared meanwhile is moved (default 10000)");
 
 /* The only place where the depth changes. */
 void ptirq_level_line(struct ptirq_line *line, enum ptirq_why why, bool masked)

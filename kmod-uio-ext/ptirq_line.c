@@ -16,7 +16,7 @@
 #define CREATE_TRACE_POINTS
 #include "ptirq_trace.h"
 
-#define TURN 8 /* finds between two that begin with the next device */
+#define TURN 8              /* finds between two that begin with the next device */
 #define UNCLAIMED_LIMIT 100 /* far below the 99,900 of 100,000 that kill a line */
 
 /* The device of that number, or NULL. What it returns is bound for as long as the lock is held. */

@@ -41,7 +41,7 @@ enum ptirq_target {
 /* The eventfds of a device, or those of the line, which stand for devices that have none. */
 struct ptirq_signals {
 	struct ptirq_targets __rcu *targets[PTIRQ_TARGETS]; /* who is told */
-	struct ptirq_resample *resample; /* who acknowledges */
+	struct ptirq_resample *resample;                    /* who acknowledges */
 };
 
 /* What is masked and acknowledged by itself has a number: a device's own, or this for the line. */
@@ -91,7 +91,7 @@ struct ptirq_line {
 	spinlock_t lock; /* what follows */
 	struct ptirq_dev __rcu *devs[PTIRQ_UIO_MAX_DEVICES];
 	struct ptirq_state states[PTIRQ_UIO_ENTRIES]; /* by unit */
-	u32 present;   /* bit N: devs[N] is there */
+	u32 present;                                  /* bit N: devs[N] is there */
 	bool one_unit; /* changes under line->mutex as well, with action */
 	u8 masked;     /* enum ptirq_why; we hold one disable depth unless it is 0 */
 	enum ptirq_uio_mode mode;

@@ -5,9 +5,9 @@
  * Owns nothing, and must only look: at the list of the interrupt's actions, which drivers are not
  * meant to see. There is no other way to tell, as nobody is told when a handler comes or goes.
  */
+#include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
-#include <linux/interrupt.h>
 
 #include "ptirq_line.h"
 

@@ -13,7 +13,7 @@
 static char *unmaskable = "";
 module_param(unmaskable, charp, 0444);
 MODULE_PARM_DESC(unmaskable,
-		 "PCI addresses, with commas between: treated as without a working INTx mask or status");
+		 "PCI addresses, with commas between, without a working INTx mask or status");
 
 static char *maskable = "";
 module_param(maskable, charp, 0444);
@@ -159,9 +159,7 @@ static int ptirq_resume(struct device *dev)
 	return 0;
 }
 
-static const struct dev_pm_ops pm_ops = {
-	NOIRQ_SYSTEM_SLEEP_PM_OPS(NULL, ptirq_resume)
-};
+static const struct dev_pm_ops pm_ops = { NOIRQ_SYSTEM_SLEEP_PM_OPS(NULL, ptirq_resume) };
 
 struct pci_driver ptirq_pci_driver = {
 	.name = KBUILD_MODNAME,

@@ -172,7 +172,7 @@ static int line_sample(struct ptirq_file *file, void __user *arg)
 	if (!sample.devices)
 		return -ENODEV;
 	sample.level = ptirq_wire_status(file->line->irq, file->line->type) ?:
-		       ptirq_cpa_status(file->line);
+			       ptirq_cpa_status(file->line);
 	return put_reply(&sample, sizeof(sample), arg);
 }
 
@@ -276,9 +276,8 @@ static int line_set_deadline(struct ptirq_file *file, void __user *arg)
 	if (ret)
 		return ret;
 	mutex_lock(&line->mutex);
-	ret = line->alive ?
-		      ptirq_line_set_deadline(line, deadline.deadline_ns, deadline.lease_ns) :
-		      -ENODEV;
+	ret = line->alive ? ptirq_line_set_deadline(line, deadline.deadline_ns, deadline.lease_ns) :
+			    -ENODEV;
 	mutex_unlock(&line->mutex);
 	return ret;
 }
@@ -315,4 +314,3 @@ long ptirq_request(struct file *filep, unsigned int cmd, unsigned long arg)
 		return -ENOTTY;
 	}
 }
-

@@ -118,8 +118,8 @@ int ptirq_line_set_targets(struct ptirq_line *line, u32 device, enum ptirq_targe
 
 	if (IS_ERR(signals))
 		return PTR_ERR(signals);
-	targets = rcu_replace_pointer(signals->targets[kind], targets,
-				      lockdep_is_held(&line->mutex));
+	targets =
+		rcu_replace_pointer(signals->targets[kind], targets, lockdep_is_held(&line->mutex));
 	if (targets)
 		synchronize_srcu_expedited(&signalling);
 	ptirq_targets_put(targets);
