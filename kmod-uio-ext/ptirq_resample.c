@@ -11,6 +11,7 @@
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/poll.h>
+#include <linux/preempt.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
@@ -22,6 +23,7 @@ struct ptirq_resample {
 	struct eventfd_ctx *ctx;
 	wait_queue_entry_t wait;
 	poll_table table;
+	struct work_struct late;
 	struct work_struct again;
 };
 
@@ -39,9 +41,18 @@ static void acknowledge(struct ptirq_resample *r)
 		queue_work(system_highpri_wq, &r->again);
 }
 
+static void acknowledge_late(struct work_struct *work)
+{
+	acknowledge(container_of(work, struct ptirq_resample, late));
+}
+
 /*
  * The eventfd's lock is held. Its last file goes with EPOLLHUP: then nobody can signal it any more,
  * and that is all; the context is ours until it is taken away.
+ *
+ * An interrupt handler, which runs with softirqs off where it is threaded, has served nothing: it
+ * signals an eventfd that is a trigger as well. A line enabled from there fires on return, and the
+ * processor would get to nothing else.
  */
 static int wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
 {
@@ -50,7 +61,10 @@ static int wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key
 
 	if (key_to_poll(key) & EPOLLIN) {
 		eventfd_ctx_do_read(r->ctx, &count);
-		acknowledge(r);
+		if (in_interrupt())
+			queue_work(system_highpri_wq, &r->late);
+		else
+			acknowledge(r);
 	}
 	return 0;
 }
@@ -68,6 +82,7 @@ static void detach(struct ptirq_resample *r)
 
 	/* Under the eventfd's lock: whoever was in wake() has left it. */
 	eventfd_ctx_remove_wait_queue(r->ctx, &r->wait, &count);
+	flush_work(&r->late); /* which may queue the other */
 	flush_work(&r->again);
 	eventfd_ctx_put(r->ctx);
 	kfree(r);
@@ -86,6 +101,7 @@ static struct ptirq_resample *attach(struct ptirq_line *line, unsigned int nr, s
 	r->line = line;
 	r->nr = nr;
 	r->ctx = eventfd_ctx_fileget(file);
+	INIT_WORK(&r->late, acknowledge_late);
 	INIT_WORK(&r->again, signal_again);
 	init_waitqueue_func_entry(&r->wait, wake);
 	init_poll_funcptr(&r->table, enqueue);
@@ -99,11 +115,15 @@ int ptirq_line_set_resample(struct ptirq_line *line, u32 device, struct file *fi
 {
 	struct ptirq_signals *signals = ptirq_line_signals(line, device);
 	struct ptirq_resample *r;
+	int ret;
 
 	if (IS_ERR(signals))
 		return PTR_ERR(signals);
 	if (line->one_unit ? device != PTIRQ_UIO_LINE : device == PTIRQ_UIO_LINE)
 		return -EOPNOTSUPP;
+	ret = ptirq_line_check_held(line, line->one_unit ? PTIRQ_LINE_UNIT : device);
+	if (ret)
+		return ret;
 	ptirq_resample_drop(signals);
 	if (!file)
 		return 0;

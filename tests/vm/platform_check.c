@@ -185,6 +185,51 @@ static void holders(void)
 	report("platform.holders", "masked without a holder; the next one's UNMASK fires");
 }
 
+/* What a UIO program has, no holder may acknowledge for it. */
+static void resample_of_uio(void)
+{
+	int uio, event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct ptirq_uio_info device;
+	char path[32];
+
+	if (w.devices != 1)
+		return;
+	wire_quiet(&w);
+	EXPECT(helper_info(w.line, 0, &device) == 0);
+	snprintf(path, sizeof(path), "/dev/uio%d", device.uio_minor);
+	wire_let_go(&w);
+	uio = open(path, O_RDWR | O_CLOEXEC);
+	EXPECT(uio >= 0);
+	wire_hold(&w);
+	EXPECT(helper_resample(w.line, PTIRQ_UIO_LINE, event) == -EBUSY);
+	close(uio);
+	EXPECT(helper_resample(w.line, PTIRQ_UIO_LINE, event) == 0);
+	EXPECT(helper_resample(w.line, PTIRQ_UIO_LINE, -1) == 0);
+	close(event);
+	report("platform.resample-uio", "EBUSY while a UIO program has the line");
+}
+
+/* The trigger acknowledges itself while the wire stays up: the machine has other things to do. */
+static void resample_itself(void)
+{
+	uint64_t called = calls();
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	wire_quiet(&w);
+	EXPECT(helper_trigger(w.line, PTIRQ_UIO_LINE, event) == 0);
+	EXPECT(helper_resample(w.line, PTIRQ_UIO_LINE, event) == 0);
+	chip_write(w.assert, 1);
+	usleep(50000);
+	chip_write(w.assert, 0);
+	EXPECT(helper_resample(w.line, PTIRQ_UIO_LINE, -1) == 0);
+	EXPECT(helper_trigger(w.line, PTIRQ_UIO_LINE, w.trigger) == 0);
+	called = calls() - called;
+	EXPECT(called > 1);
+	close(event);
+	wire_quiet(&w);
+	report("platform.resample-itself", "%" PRIu64 " calls in 50 ms, and it ends", called);
+}
+
 /* Another process raises as fast as it can; here each device that asserts is served. */
 static void storm(void)
 {
@@ -256,6 +301,8 @@ int main(int argc, char **argv)
 	two_devices();
 	keeping();
 	holders();
+	resample_of_uio();
+	resample_itself();
 	storm();
 	return 0;
 }
