@@ -30,6 +30,10 @@ place=$("$broker" --help | sed -n 's/.*else the same of //p')
 cmp "$dir/installed$place" "$conf/ptirq.conf"
 grep -qxF ".I $place" "$(find "$dir/installed" -name ptirq.conf.5)"
 
+echo "== udev is told where the program of its rule is"
+names=$(sed -n 's/^PROGRAM="\([^ ]*\) .*/\1/p' "$(find "$dir/installed" -name 60-ptirq.rules)")
+[ -x "$dir/installed$names" ] && [ "${names#/}" != "$names" ] || { echo "not at '$names'"; exit 1; }
+
 echo "== every key is in the manual"
 sed -n '/^static const struct key/,/^};/s/^\t{"\([a-z-]*\)",.*/\1/p' \
     "$PTIRQ_SOURCE/broker/config_keys.c" >"$dir/keys"
