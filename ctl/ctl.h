@@ -26,6 +26,7 @@ struct verb {
 	const char *arguments;
 	const char *summary;
 	int (*run)(struct ctl *ctl, int argc, char **argv); /* argv[0] is the verb */
+	const char *more;                                   /* lines for --help, or NULL */
 };
 
 int verb_status(struct ctl *ctl, int argc, char **argv);

@@ -13,45 +13,59 @@
 #include <string.h>
 
 static const struct verb verbs[] = {
-	{"status", "", "is the broker well, what has it done", verb_status},
-	{"lines", "", "every line, and what is wrong with it", verb_lines},
-	{"show", "LINE", "one line: its devices and its subscribers", verb_show},
-	{"clients", "", "who is connected", verb_clients},
-	{"stats", "[LINE]", "counters and response times", verb_stats},
-	{"watch", "[--count N] [LINE]", "what happens, as it happens", verb_watch},
-	{"release", "CLIENT|LINE", "evict a client, or a line's subscribers", verb_release},
-	{"reload", "", "read the configuration again", verb_reload},
-	{"check", "CONFIG", "is this configuration right?", verb_check},
-	{"scan", "", "the machine's interrupts and what could be brokered", verb_scan},
-	{"doctor", "[LINE|ADDRESS]", "what is wrong, and what to do", verb_doctor},
-	{"bind", "[OPTION...] ADDRESS", "give a device to ptirq_uio", verb_bind},
-	{"unbind", "[--dry-run] ADDRESS", "give it back", verb_unbind},
-	{"sim", "assert|deassert|run ...", "play the devices of a software line", verb_sim},
+	{"status", "", "is the broker well, what has it done", verb_status, NULL},
+	{"lines", "", "every line, and what is wrong with it", verb_lines, NULL},
+	{"show", "LINE", "one line: its devices and its subscribers", verb_show, NULL},
+	{"clients", "", "who is connected", verb_clients, NULL},
+	{"stats", "[LINE]", "counters and response times", verb_stats, NULL},
+	{"watch", "[--count N] [LINE]", "what happens, as it happens", verb_watch, NULL},
+	{"release", "CLIENT|LINE", "evict a client, or a line's subscribers", verb_release, NULL},
+	{"reload", "", "read the configuration again", verb_reload, NULL},
+	{"check", "CONFIG", "is this configuration right?", verb_check, NULL},
+	{"scan", "", "the machine's interrupts and what could be brokered", verb_scan, NULL},
+	{"doctor", "[LINE|ADDRESS]", "what is wrong, and what to do", verb_doctor, NULL},
+	{"bind", "[OPTION...] ADDRESS", "give a device to ptirq_uio", verb_bind,
+	 "  bind [--dry-run] [--force] [--persistent] [--driver NAME] ADDRESS\n"
+	 "                                    say what will change, and change it; --force also if\n"
+	 "                                    the device is in use, --persistent at every boot;\n"
+	 "                                    NAME is ptirq_uio or uio_pci_generic\n"},
+	{"unbind", "[--dry-run] ADDRESS", "give it back", verb_unbind, NULL},
+	{"sim", "assert|deassert|run ...", "play the devices of a software line", verb_sim,
+	 "  sim assert LINE DEVICE [BITS]     set bits of a soft device's status (1)\n"
+	 "  sim deassert LINE DEVICE [BITS]   clear them\n"
+	 "  sim run [--line NAME] [--device NAME]... [--rate PER_SECOND] [--count N] [--bits N]\n"
+	 "          [--seed N] [--drain MS] [--log FILE]\n"
+	 "                                    raise bits at random, each after seeing it 0\n"},
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
 static void help(FILE *to)
 {
-	fputs("ptirqctl [--json] [--socket PATH] VERB\n\n", to);
+	fputs("ptirqctl [--json] [--socket PATH] VERB [ARGUMENT...]\n\n", to);
 	for (size_t i = 0; i < N_VERBS; i++)
 		fprintf(to, "  %-8s%-26s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
-	fputs("\n  bind [--dry-run] [--force] [--persistent] [--driver NAME] ADDRESS\n"
-	      "                                    say what will change, and change it; --force also if\n"
-	      "                                    the device is in use, --persistent at every boot\n"
-	      "  sim assert LINE DEVICE [BITS]     set bits of a soft device's status (1)\n"
-	      "  sim deassert LINE DEVICE [BITS]   clear them\n"
-	      "  sim run [--line NAME] [--device NAME]... [--rate PER_SECOND] [--count N] [--bits N]\n"
-	      "          [--seed N] [--drain MS] [--log FILE]\n"
-	      "                                    raise bits at random, each after seeing it 0\n"
-	      "\n"
+	fputs("\n", to);
+	for (size_t i = 0; i < N_VERBS; i++)
+		if (verbs[i].more)
+			fputs(verbs[i].more, to);
+	fputs("\n"
 	      "  -j, --json          {\"schema\": \"ptirq.VERB.v1\", ...}\n"
 	      "  -s, --socket PATH   default: $PTIRQ_SOCKET, $XDG_RUNTIME_DIR/ptirq/broker.sock,\n"
 	      "                      /run/ptirq/broker.sock\n"
-	      "  -h, --help          this\n"
+	      "  -h, --help          this; after a verb, that verb's\n"
 	      "      --version\n"
 	      "\n"
 	      "Exit status: 0 fine, 1 the answer is no, 2 usage, 3 no broker.\n",
 	      to);
+}
+
+static void verb_help(const struct verb *verb)
+{
+	printf("ptirqctl %s%s%s\n\n  %s\n", verb->name, verb->arguments[0] ? " " : "",
+	       verb->arguments, verb->summary);
+	if (verb->more)
+		printf("\n%s", verb->more);
+	puts("\nptirqctl(1) says more.");
 }
 
 static const struct verb *find(const char *name)
@@ -71,7 +85,8 @@ int usage(const struct ctl *ctl, const char *format, ...)
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fprintf(stderr, "\nusage: ptirqctl %s %s\n", verb->name, verb->arguments);
+	fprintf(stderr, "\nusage: ptirqctl %s%s%s\n", verb->name, verb->arguments[0] ? " " : "",
+		verb->arguments);
 	return EXIT_USAGE;
 }
 
@@ -169,8 +184,8 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	/* Also after the verb, where people look for it. */
-	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-		help(stdout);
+	if (argc > 1 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[argc - 1], "--help") == 0)) {
+		verb_help(verb);
 		return EXIT_FINE;
 	}
 	if (argc > 1 && strcmp(argv[argc - 1], "--json") == 0) {

@@ -111,7 +111,7 @@ static int parse(struct ctl *ctl, int argc, char **argv, struct run *run)
 		case 's': fine = parse_number(optarg, UINT64_MAX, &run->seed); break;
 		case 'w': fine = parse_number(optarg, 86400000, &run->drain_ms); break;
 		case 'o': run->log_path = optarg; break;
-		default: return usage(ctl, "sim run: see ptirqctl --help");
+		default: return usage(ctl, "sim run: see ptirqctl sim --help");
 		}
 	if (!fine)
 		return usage(ctl, "sim run: '%s' is out of range", optarg);

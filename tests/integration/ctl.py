@@ -320,7 +320,12 @@ def help_and_version(broker):
     for verb in ("status", "lines", "show", "clients", "stats", "watch", "release", "reload",
                  "check", "sim"):
         assert re.search(rf"^  {verb} ", out, re.M), verb
-    assert ctl(broker, "lines", "--help") == out
+    for args in (["bind", "--help"], ["bind", "--persistent", "--help"], ["bind", "-h"]):
+        said = ctl(broker, *args)
+        assert said.startswith("ptirqctl bind ") and "--driver NAME" in said, said
+        assert "sim" not in said and said.split("\n\n")[2] in out, said
+    assert "--seed N" in ctl(broker, "sim", "run", "--help")
+    assert ctl(broker, "lines", "--help").startswith("ptirqctl lines\n")
     assert re.match(r"ptirqctl \d+\.\d+", ctl(broker, "--version"))
 
 
