@@ -77,11 +77,15 @@ static void section(FILE *out, const struct hw *hw, const struct hw_device *devi
 	char neighbours[256] = "";
 
 	if (brokerable(device, &why) == BROKERABLE_BIND) {
+		/* Comments, so that what is printed can be used as it is: this line would be absent. */
 		fprintf(out,
 			"# After `ptirqctl bind %s`; if scan then shows it on one interrupt with others,\n"
-			"# they make one line.\n",
-			device->name);
-	} else if (irq) {
+			"# they make one line.\n"
+			"# [line intx-%s]\n# source = helper\n# device = %s\n",
+			device->name, device->name, device->name);
+		return;
+	}
+	if (irq) {
 		hw_neighbours(hw, irq, neighbours, sizeof(neighbours));
 		fprintf(out, "# Interrupt %u%s%s.\n", irq->number,
 			*neighbours ? ", shared with the kernel's " : "", neighbours);
