@@ -29,6 +29,8 @@
  *                               there is no ptirq broker, is of another version, or does not let this
  *                               user in any more
  *                 -ENOMEM, -EMFILE, -ENFILE            this process's own limits
+ *               Where nothing has failed ptirq_error() is "": -ETIMEDOUT and -EINTR of a wait, -EAGAIN
+ *               of ptirq_take().
  *   Threads     one thread at a time for a handle and its subscriptions; different handles are
  *               independent. The library makes no thread, handles no signal, prints nothing.
  *   Blocking    only ptirq_wait(), ptirq_ack_wait() and the calls that ask the broker something
@@ -280,7 +282,7 @@ enum ptirq_device_flags {
 
 struct ptirq_line_info {
 	char name[64];
-	char source[16];  /* "sim", "uio" */
+	char source[16];  /* "sim", "uio", "helper" */
 	char trigger[16]; /* "level", "edge" */
 	char policy[16];  /* "chain", "broadcast", "learned" */
 	char state[16];
