@@ -51,7 +51,9 @@ static int find_device(struct session *session, uint64_t id, struct line *line, 
 	}
 	device = line_device(line, name);
 	if (device < 0) {
-		snprintf(text, sizeof(text), "line %s has no device %s", line->config->name, name);
+		snprintf(text, sizeof(text),
+			 "line %s has no device %s: `ptirqctl show %s` lists them",
+			 line->config->name, name, line->config->name);
 		session_status(session, id, WIRE_NOT_FOUND, text);
 	}
 	return device;
@@ -258,7 +260,8 @@ static void release(struct session *session, const struct wire_request *request)
 		session_end(s, WIRE_GONE, "evicted: an administrator released this client");
 		return;
 	}
-	session_status(session, request->id, WIRE_NOT_FOUND, "no such client");
+	session_status(session, request->id, WIRE_NOT_FOUND,
+		       "no such client: `ptirqctl clients` lists them");
 }
 
 static void sim_assert(struct session *session, const struct wire_request *request)

@@ -30,8 +30,9 @@ static enum wire_code check(struct line *line, struct session *session,
 	if (request->device[0]) {
 		device = line_device(line, request->device);
 		if (device < 0) {
-			snprintf(problem, LIMIT_TEXT, "line %s has no device %s",
-				 line->config->name, request->device);
+			snprintf(problem, LIMIT_TEXT,
+				 "line %s has no device %s: `ptirqctl show %s` lists them",
+				 line->config->name, request->device, line->config->name);
 			return WIRE_NOT_FOUND;
 		}
 	}
