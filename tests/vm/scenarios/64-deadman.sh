@@ -127,7 +127,7 @@ echo >"$pci/$EDU0/driver_override"
 load ptirq_uio
 for address in "$EDU0" "$EDU1"; do bind "$address" ptirq_uio; done
 line=$(line_of "$EDU0")
-suspend() {
+fall_asleep() {
     echo 0 >/sys/module/suspend/parameters/pm_test_delay
     echo platform >/sys/power/pm_test
     echo freeze >/sys/power/state
@@ -137,7 +137,7 @@ ask unmask line >/dev/null
 edu "$pci/$EDU0/resource0" raise 0
 ask await 0 deferred >/dev/null
 ask mask 1 >/dev/null
-suspend
+fall_asleep
 asked resume.page "page 0" "ok state=deferred level=device *"
 check resume.deferred "is masked" masked "$EDU0"
 check resume.masked "too, and asserts nothing that would have had it masked again" masked "$EDU1"
@@ -151,7 +151,7 @@ ask ack 1 >/dev/null
 unbind "$EDU1"
 edu "$pci/$EDU0/resource0" raise 0
 asked resume.line-before "await 0 deferred" "ok state=deferred level=line *"
-suspend
+fall_asleep
 asked resume.line sample "* masked=0x0 * line_masked=1"
 edu "$pci/$EDU0/resource0" ack 1
 asked resume.line-ack "ack 0" ok
