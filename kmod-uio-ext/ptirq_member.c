@@ -93,7 +93,7 @@ static u32 drop_irq(struct ptirq_line *line)
 		ptirq_line_mask_unit(line, nr);
 	}
 	if (line->one_unit) {
-		/* The handler claims whatever comes: what asserts before free_irq() would not end. */
+		/* The handler claims whatever comes: a device that asserts would keep us in it. */
 		ptirq_level_line(line, PTIRQ_WHY_UNIT, true);
 		ptirq_state_leave(&line->states[PTIRQ_LINE_UNIT]);
 		ptirq_page_publish(line, PTIRQ_LINE_UNIT);

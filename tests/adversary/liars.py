@@ -40,12 +40,12 @@ def lie(broker, verdict):
 
 
 @contextlib.contextmanager
-def liar(broker, neighbour):
+def liar(broker, raiser):
     """Subscribed; its device asserts."""
     child = Child(lie, broker, HANDLED)
     try:
-        until(lambda: subscriber(neighbour.player, "liar"), "the liar has not subscribed")
-        neighbour.player.sim_assert(LINE, "dev1", 1)
+        until(lambda: subscriber(raiser, "liar"), "the liar has not subscribed")
+        raiser.sim_assert(LINE, "dev1", 1)
         yield
     finally:
         child.kill()
@@ -66,32 +66,6 @@ def reports(watcher, what, timeout=20):
     raise AssertionError(f"no '{what}'")
 
 
-@test
-def t33_handled_but_never_served(_):
-    """It is found out: a lie, strikes, quarantine; and what is left of its device is bounded."""
-    with Shared() as broker, neighbour(broker) as good, \
-            broker.client(name="watcher") as watcher:
-        good.interrupts(50)
-        watcher.ask(watch=pb.Watch(line=LINE))
-        with liar(broker, good):
-            for what in ("lie", "strike", "quarantined"):
-                assert reports(watcher, what).client_name == "liar"
-            watcher.ask(watch=pb.Watch(stop=True))
-            row = subscriber(good.player, "liar")
-            assert row.strikes >= 3 and row.state == "quarantined", row
-            assert subscriber(good.player, "neighbour").strikes == 0
-            # Its device holds the line up, and nobody can quiet it: the line is throttled, never dead.
-            good.took.clear()
-            good.interrupts(10)
-            good.unmoved(ceiling=2)
-            # And as good as new once the device is at rest.
-            good.player.sim_assert(LINE, "dev1", 1, deassert=True)
-            good.interrupts(5)
-            good.took.clear()
-            good.interrupts(100)
-            good.unmoved()
-
-
 def honest(broker):
     with broker.client(pages=True, name="honest") as client:
         sub = client.subscribe(LINE, device="dev0")
@@ -100,6 +74,34 @@ def honest(broker):
             ask = sub.wait()
             if ask:
                 sub.answer(ask, HANDLED if device.serve(1) else NOT_MINE)
+
+
+@test
+def t33_handled_but_never_served(_):
+    """It is found out: a lie, strikes, quarantine; and what is left of its device is bounded."""
+    with Shared() as broker, broker.client() as raiser, broker.client(name="watcher") as watcher:
+        # It is asked as well, whenever the liar is slow, and answers: a silent one would be struck.
+        other = Child(honest, broker)
+        until(lambda: subscriber(raiser, "honest"), "the honest one has not subscribed")
+        watcher.ask(watch=pb.Watch(line=LINE))
+        with liar(broker, raiser):
+            for what in ("lie", "strike", "quarantined"):
+                assert reports(watcher, what).client_name == "liar"
+            watcher.ask(watch=pb.Watch(stop=True))
+            row = subscriber(raiser, "liar")
+            assert row.strikes >= 3 and row.state == "quarantined", row
+            assert subscriber(raiser, "honest").strikes == 0
+            other.kill()
+            # Its device holds the line up, and nobody can quiet it: the line is throttled, never dead.
+            with neighbour(broker) as good:
+                good.interrupts(10)
+                good.unmoved(ceiling=2)
+                # And as good as new once the device is at rest.
+                raiser.sim_assert(LINE, "dev1", 1, deassert=True)
+                good.interrupts(5)
+                good.took.clear()
+                good.interrupts(100)
+                good.unmoved()
 
 
 @test
@@ -131,7 +133,7 @@ def t33_alone_with_its_device(broker):
     """A unit of its own: it is reported, and hurts nobody but itself."""
     with neighbour(broker) as good, broker.client(name="watcher") as watcher:
         watcher.ask(watch=pb.Watch(line=LINE))
-        with liar(broker, good):
+        with liar(broker, good.player):
             assert reports(watcher, "lie").client_name == "liar"
             watcher.ask(watch=pb.Watch(stop=True))
             good.interrupts(500)

@@ -152,7 +152,7 @@ as_user() {
 }
 
 # clean_up: between scenarios, by init only: no processes, all devices there, quiet, without a driver
-# and meant for none.
+# and meant for none, and no module that a scenario loaded.
 clean_up() {
     kill -KILL -1 2>/dev/null || true
     for n in 0 1 2; do
@@ -162,6 +162,10 @@ clean_up() {
         unbind "$address"
         # Or a driver that is loaded takes it at once.
         echo >"$pci/$address/driver_override"
+    done
+    for module in e1000 ptirq_test_chip ptirq_uio; do
+        # What was killed may not have let go yet.
+        [ ! -e /sys/module/$module ] || await 5 rmmod $module 2>/dev/null || true
     done
     rm -rf /tmp/*
 }

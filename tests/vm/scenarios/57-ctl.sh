@@ -31,7 +31,6 @@ check ctl.scan-free "$(grep -F "$EDU0" /tmp/out | head -n 1)" out_has "ptirqctl 
 finds no-driver "$EDU0"
 finds not-there 0000:1f:1f.7
 finds bridge 0000:00:01.0
-rmmod ptirq_uio 2>/dev/null || true
 gives bind-no-module 1 ptirqctl bind "$EDU0"
 echo ptirq_uio >"$pci/$EDU0/driver_override"
 finds not-loaded "$EDU0"

@@ -7,8 +7,8 @@
 # by name only
 
 load ptirq_uio
-# To the processor that all is on.
-echo 1 >"/proc/irq/$(cat "$pci/$EDU0/irq")/smp_affinity"
+# To the processor that all is on, also when the interrupt comes up anew.
+echo 1 >/proc/irq/default_smp_affinity
 rounds=$((VMTEST_COUNT / 500))
 [ $rounds -ge 3 ] || rounds=3
 
