@@ -3,11 +3,16 @@
  * DisINTx and the interrupt status bit (ptirq_intx.h).
  *
  * pci_check_and_mask_intx() and its counterpart test and set in one go under pci_lock. They take
- * all ones, what a device that is gone reads as, for a status bit that is set: an unplugged device
- * would claim the interrupts of its neighbours, and never be done with. So what they say is looked
- * at twice in the case where it matters.
+ * all ones, what a device that is gone reads as, for a status bit that is set. So an unplugged device
+ * fires, but once: it is not asked again while it is deferred, and on its way out of that what it
+ * says is looked at twice. In the handler a second look would cost every interrupt an access.
  */
 #include "ptirq_intx.h"
+
+bool ptirq_intx_mask_if_asserting(struct pci_dev *pdev)
+{
+	return pci_check_and_mask_intx(pdev);
+}
 
 static bool answers(struct pci_dev *pdev)
 {
@@ -15,13 +20,6 @@ static bool answers(struct pci_dev *pdev)
 
 	pci_read_config_word(pdev, PCI_STATUS, &status);
 	return !PCI_POSSIBLE_ERROR(status);
-}
-
-enum ptirq_uio_status ptirq_intx_mask_if_asserting(struct pci_dev *pdev)
-{
-	if (!pci_check_and_mask_intx(pdev))
-		return PTIRQ_UIO_STATUS_CLEAR;
-	return answers(pdev) ? PTIRQ_UIO_STATUS_ASSERTED : PTIRQ_UIO_STATUS_UNKNOWN;
 }
 
 enum ptirq_uio_status ptirq_intx_unmask_if_clear(struct pci_dev *pdev)

@@ -10,8 +10,8 @@
 
 #include "ptirq_uio_abi.h"
 
-/* Masks the device if its status bit is set, and says what that bit was. */
-enum ptirq_uio_status ptirq_intx_mask_if_asserting(struct pci_dev *pdev);
+/* Masks the device if its status bit is set, as that of a device that is gone is; says whether. */
+bool ptirq_intx_mask_if_asserting(struct pci_dev *pdev);
 
 /* Unmasks the device if its status bit is clear, and says what that bit was. */
 enum ptirq_uio_status ptirq_intx_unmask_if_clear(struct pci_dev *pdev);

@@ -50,15 +50,13 @@ static u32 deferred(struct ptirq_line *line, unsigned int nr, enum ptirq_uio_mas
 static u32 device_fired(struct ptirq_line *line, unsigned int nr, u64 now)
 {
 	struct ptirq_state *s = &line->states[nr];
-	enum ptirq_uio_status status;
 
 	if (!ptirq_state_can_fire(s))
 		return 0;
-	status = ptirq_intx_mask_if_asserting(ptirq_line_locked_dev(line, nr)->pdev);
-	if (status == PTIRQ_UIO_STATUS_ASSERTED)
+	if (ptirq_intx_mask_if_asserting(ptirq_line_locked_dev(line, nr)->pdev))
 		return deferred(line, nr, PTIRQ_UIO_MASK_DEVICE, now);
-	if (s->status != status) {
-		ptirq_state_saw(s, status);
+	if (s->status != PTIRQ_UIO_STATUS_CLEAR) {
+		ptirq_state_saw(s, PTIRQ_UIO_STATUS_CLEAR);
 		ptirq_page_publish(line, nr);
 	}
 	return 0;

@@ -51,7 +51,7 @@ bool ptirq_pci_mask_arriving(bool *ret_unmaskable)
 	if (arriving && !arriving->caps)
 		*ret_unmaskable = true;
 	else if (arriving)
-		masked = ptirq_intx_mask_if_asserting(arriving->pdev) == PTIRQ_UIO_STATUS_ASSERTED;
+		masked = ptirq_intx_mask_if_asserting(arriving->pdev);
 	spin_unlock_irqrestore(&arriving_lock, flags);
 	return masked;
 }
