@@ -3,15 +3,18 @@
  * From the write to a register of an edu device that raises its interrupt to the return of the read()
  * that tells its driver, and to the point where the device can fire again:
  *
- *	helper_latency uio|direct|notify [--list] [--device-mask] [--no-trigger] [--samples N]
- *		        {NODE ADDRESS}...
+ *	helper_latency uio|direct|notify|brokered|brokered-notify|brokered-direct [--list]
+ *		        [--device-mask] [--no-trigger] [--samples N] {NODE ADDRESS}...
  *
  *	uio     the driver reads the UIO node of uio_pci_generic, clears DisINTx with one byte
  *	direct  the driver reads a trigger of the kernel helper and writes a resample eventfd
  *	notify  the driver reads an eventfd of a notify list; the holder, told by the trigger and then
  *	        by the driver, acknowledges
+ *	brokered, brokered-notify, brokered-direct
+ *	        the driver has libptirq, on one of the paths of the broker that runs
  *
- * ADDRESS is a PCI address, NODE its /dev/uioN or its line of the helper. With more than one, each
+ * ADDRESS is a PCI address, NODE its /dev/uioN, its line of the helper, or its name on the broker's
+ * line "intx". With more than one, each
  * device has a driver, and they are raised in random order, one at a time; with --list all drivers are
  * in the one list of the line, so that each is told of every interrupt. --device-mask keeps the helper
  * from masking at the interrupt controller, --no-trigger from telling the holder.
@@ -19,7 +22,8 @@
  * Raiser, drivers and holder share processor 0, and the interrupt should too: what is compared is
  * work, not how fast a sleeping one wakes up. Drivers and holder have real-time priority.
  *
- * Prints one line of percentiles in ns: "MODE oneway P10 P50 P90 loop P10 P50 P90".
+ * Prints one line of percentiles in ns: "MODE oneway P10 P50 P90 loop P10 P50 P90"; no loop with the
+ * broker, which tells nobody when it is armed again.
  */
 #include <err.h>
 #include <getopt.h>
@@ -32,6 +36,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "client-lib/include/ptirq.h"
 #include "tests/vm/edu.h"
 #include "tests/vm/helper.h"
 
@@ -42,8 +47,18 @@ enum {
 	INTX_DISABLE_HIGH = 1 << 2,
 };
 
-enum mode { UIO, DIRECT, NOTIFY };
-static const char *const mode_names[] = {"uio", "direct", "notify"};
+enum mode { UIO, DIRECT, NOTIFY, BROKERED, BROKERED_NOTIFY, BROKERED_DIRECT };
+#define N_MODES (BROKERED_DIRECT + 1)
+static const char *const mode_names[] = {"uio",      "direct",          "notify",
+					 "brokered", "brokered-notify", "brokered-direct"};
+static const uint32_t path_flags[N_MODES] = {
+	[BROKERED_NOTIFY] = PTIRQ_OPT_NOTIFY,
+	[BROKERED_DIRECT] = PTIRQ_OPT_DIRECT,
+};
+static const enum ptirq_path paths[N_MODES] = {
+	[BROKERED_NOTIFY] = PTIRQ_PATH_NOTIFY,
+	[BROKERED_DIRECT] = PTIRQ_PATH_DIRECT,
+};
 
 struct driver {
 	const char *node;
@@ -53,6 +68,8 @@ struct driver {
 	int told; /* uio, trigger or notify */
 	int resample;
 	uint32_t nr;
+	struct ptirq *ptirq;
+	struct ptirq_sub *sub;
 	pthread_t thread;
 };
 
@@ -127,11 +144,15 @@ static void *drive(void *data)
 	uint32_t interrupts;
 
 	for (;;) {
+		struct ptirq_irq irq;
 		uint64_t told;
 
 		if (b.mode == UIO) {
 			if (read(d->told, &interrupts, sizeof(interrupts)) != sizeof(interrupts))
 				err(1, "uio");
+		} else if (d->sub) {
+			if (ptirq_wait(d->sub, &irq, -1))
+				errx(1, "%s", ptirq_error(d->ptirq));
 		} else {
 			await_event(d->told);
 		}
@@ -150,6 +171,12 @@ static void *drive(void *data)
 			armed();
 			break;
 		case NOTIFY: signal_event(b.verdict); break;
+		case BROKERED:
+		case BROKERED_NOTIFY:
+		case BROKERED_DIRECT:
+			ptirq_ack(d->sub, &irq, PTIRQ_HANDLED);
+			armed();
+			break;
 		}
 	}
 	return NULL;
@@ -245,6 +272,18 @@ static void set_up_helper(void)
 	check("UNMASK", helper_unmask(b.line, PTIRQ_UIO_LINE));
 }
 
+static void subscribe(struct driver *d)
+{
+	const struct ptirq_options options = {
+		.size = sizeof(options),
+		.device = d->node,
+		.flags = path_flags[b.mode],
+	};
+
+	if (ptirq_open(&d->ptirq, NULL) || ptirq_subscribe(d->ptirq, "intx", &options, &d->sub))
+		errx(1, "%s", ptirq_error(d->ptirq));
+}
+
 static int by_value(const void *left, const void *right)
 {
 	const uint64_t *l = left, *r = right;
@@ -267,7 +306,7 @@ static void run(void)
 	const struct timespec pause = {.tv_nsec = 200000};
 	uint64_t *oneway = calloc(b.samples, sizeof(*oneway));
 	uint64_t *loop = calloc(b.samples, sizeof(*loop));
-	unsigned int i;
+	unsigned int i, k;
 
 	if (!oneway || !loop)
 		errx(1, "memory");
@@ -279,12 +318,17 @@ static void run(void)
 		await_event(b.done);
 		if (i < WARM_UP)
 			continue;
+		for (k = 0; k < b.n && b.mode >= BROKERED; k++) {
+			if (ptirq_sub_path(b.drivers[k].sub) != paths[b.mode])
+				errx(1, "%s is on another path", b.drivers[k].node);
+		}
 		oneway[i - WARM_UP] = b.told_at - b.raised_at;
 		loop[i - WARM_UP] = b.armed_at - b.raised_at;
 	}
 	fputs(mode_names[b.mode], stdout);
 	print("oneway", oneway);
-	print("loop", loop);
+	if (b.mode < BROKERED)
+		print("loop", loop);
 	putchar('\n');
 	free(oneway);
 	free(loop);
@@ -312,10 +356,10 @@ static void parse(int argc, char **argv)
 	}
 	if (argc - optind < 3 || argc - optind > 1 + 2 * MAX_DEVICES || (argc - optind) % 2 == 0 ||
 	    b.samples == 0)
-		errx(2, "usage: helper_latency uio|direct|notify [--list] [--device-mask] "
-			"[--no-trigger] [--samples N] {NODE ADDRESS}...");
-	for (b.mode = UIO; strcmp(argv[optind], mode_names[b.mode]) != 0; b.mode++) {
-		if (b.mode == NOTIFY)
+		errx(2, "usage: helper_latency MODE [--list] [--device-mask] [--no-trigger] "
+			"[--samples N] {NODE ADDRESS}...");
+	while (strcmp(argv[optind], mode_names[b.mode]) != 0) {
+		if (b.mode++ == BROKERED_DIRECT)
 			errx(2, "no mode %s", argv[optind]);
 	}
 	for (optind++; optind < argc; optind += 2) {
@@ -351,12 +395,14 @@ int main(int argc, char **argv)
 			if (d->told < 0)
 				err(1, "%s", d->node);
 			enable_by_config(d);
+		} else if (b.mode >= BROKERED) {
+			subscribe(d);
 		} else {
 			d->told = eventfd(0, EFD_CLOEXEC);
 			find(d);
 		}
 	}
-	if (b.mode != UIO)
+	if (b.mode == DIRECT || b.mode == NOTIFY)
 		set_up_helper();
 	if (b.mode == NOTIFY)
 		start(hold, NULL, 10);

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 #
 # From the raise to the driver: plain uio_pci_generic, and the kernel helper's direct and notify paths,
-# on an exclusive and on a shared line, masked at the line and at the device. Rounds of all of them, in
-# turn; what is compared is the median of the rounds' ratios. Takes a minute or two.
+# on an exclusive and on a shared line, masked at the line and at the device; the same and the brokered
+# path with the broker and libptirq. Rounds of all of them, in turn; what is compared is the median of
+# the rounds' ratios. Takes a minute or two.
 #
 # by name only
 
+. /vmtest/broker.sh
+
+broker_source=helper
 load ptirq_uio
 # To the processor that all is on, also when the interrupt comes up anew.
 echo 1 >/proc/irq/default_smp_affinity
@@ -26,7 +30,11 @@ only() {
 # nodes ADDRESS...: what helper_latency takes: each address with its node before it.
 nodes() {
     for address; do
-        if [ "$(driver_of "$address")" = ptirq_uio ]; then line_of "$address"; else uio "$address"; fi
+        case $(driver_of "$address"),$run_name in
+        ptirq_uio,brokered*) sed -n "s/^device = $address name=//p" /tmp/ptirq.conf ;;
+        ptirq_uio,*) line_of "$address" ;;
+        *) uio "$address" ;;
+        esac
         echo "$address"
     done
 }
@@ -40,6 +48,14 @@ run() {
     shift
     # shellcheck disable=SC2046,SC2086 # words
     echo "$run_name $(helper_latency $run_options $(nodes "$@"))" >>/tmp/rounds
+}
+
+# broker NAME...: these devices on its line, and it on the processor that all is on.
+broker() {
+    broker_config "direct = yes" "$@"
+    sed -i '1i [broker]\nfifo-priority = 10\n' /tmp/ptirq.conf
+    broker_start
+    taskset -p 1 $broker >/dev/null
 }
 
 : >/tmp/rounds
@@ -59,6 +75,13 @@ while [ $round -lt $rounds ]; do
     run direct-shared direct -- "$EDU0" "$EDU1" "$EDU2"
     run notify-shared notify -- "$EDU0" "$EDU1" "$EDU2"
     run notify-shared-list notify --list -- "$EDU0" "$EDU1" "$EDU2"
+    broker "$EDU0 name=dev0" "$EDU1 name=dev1" "$EDU2 name=dev2"
+    for path in brokered brokered-notify brokered-direct; do run $path-shared $path -- "$EDU0" "$EDU1" "$EDU2"; done
+    broker_stop
+    only ptirq_uio "$EDU0"
+    broker "$EDU0 name=dev0"
+    for path in brokered brokered-notify brokered-direct; do run $path $path -- "$EDU0"; done
+    broker_stop
     round=$((round + 1))
 done
 
@@ -83,9 +106,12 @@ target() {
 
 echo "medians of $rounds rounds, ns: raise to read p10, p50, p90; raise to armed again p10, p50, p90"
 for name in uio direct direct-device notify notify-untold notify-device uio-shared direct-shared \
-    notify-shared notify-shared-list; do
-    printf '%-20s' $name
-    for column in 4 5 6 8 9 10; do printf ' %7.0f' "$(median $name $column)"; done
+    notify-shared notify-shared-list brokered brokered-notify brokered-direct brokered-shared \
+    brokered-notify-shared brokered-direct-shared; do
+    columns="4 5 6 8 9 10"
+    case $name in brokered*) columns="4 5 6" ;; esac
+    printf '%-24s' $name
+    for column in $columns; do printf ' %7.0f' "$(median $name $column)"; done
     echo
 done | tee /tmp/medians
 for name in uio direct notify; do
@@ -97,4 +123,7 @@ target notify-shared uio-shared 1.10 "notify against plain UIO, on a line of thr
 target notify-shared notify 1.15 "notify, on a line of three against an exclusive one"
 pass latency.untold "notify, where only the driver tells the holder: $(median notify-untold $told uio) of uio"
 pass latency.list "notify, three drivers in one list, each told of all: $(median notify-shared-list $told notify) of one"
+for path in brokered brokered-notify brokered-direct; do
+    pass latency.$path "with the broker and libptirq: $(median $path $told uio) of uio; on a line of three $(median $path-shared $told uio-shared)"
+done
 pass latency.level "device mask against line mask, direct: told $(median direct-device $told direct), armed again $(median direct-device $armed direct)"
