@@ -14,7 +14,13 @@
 /* hello.c: answers Hello and makes the pages. */
 void session_hello(struct session *session, uint64_t id, const struct wire_hello *hello);
 
+/* sessions.c: its message is the next turn's; and not at all */
+void sessions_wait(struct session *session);
+void sessions_wait_no_more(struct session *session);
+
 /* session.c */
+/* One message, or the end of the connection. */
+void session_take_message(struct session *session);
 void session_event_fds(struct session *session, const struct wire_event *event, const int *fds,
 		       size_t n_fds);
 int session_watch_acks(struct session *session);

@@ -184,27 +184,13 @@ static void on_message(struct session *session, const uint8_t *data, size_t size
 		session->all->ops->request(session->all->user, session, &request);
 }
 
-/*
- * One message a callback: the poll is level-triggered, so what is left comes in the next turn, after
- * everybody else's turn. The budget is all clients' together.
- */
-static void on_socket(uv_poll_t *handle, int status, int events)
+void session_take_message(struct session *session)
 {
-	struct session *session = handle->data;
 	uint8_t buf[LIMIT_MESSAGE];
 	int size;
 
-	if (session->ended)
+	if (session->ended || session->paused)
 		return;
-	if (events & UV_WRITABLE)
-		output_wait(session, output_flush(&session->output, session->sock));
-	if (session->ended || !(events & ~UV_WRITABLE || status < 0) || !session->all->budget)
-		return;
-	/* Paused, and the client has gone: its requests are void with it. */
-	if (session->paused) {
-		session_end(session, WIRE_OK, "closed");
-		return;
-	}
 	session->all->budget--;
 	size = channel_recv(session->sock, buf);
 	if (size == -EAGAIN)
@@ -218,6 +204,29 @@ static void on_socket(uv_poll_t *handle, int status, int events)
 			    "a packet must be 1 to 4096 bytes and carry no file descriptors");
 	else
 		session_end(session, WIRE_OK, size == 0 ? "closed" : strerror(-size));
+}
+
+/*
+ * One message a callback: the poll is level-triggered, so what is left comes in the next turn, after
+ * everybody else's turn. The budget is all clients' together; who finds it spent is the first in the next.
+ */
+static void on_socket(uv_poll_t *handle, int status, int events)
+{
+	struct session *session = handle->data;
+
+	if (session->ended)
+		return;
+	if (events & UV_WRITABLE)
+		output_wait(session, output_flush(&session->output, session->sock));
+	if (session->ended || !(events & ~UV_WRITABLE || status < 0))
+		return;
+	/* Paused, and the client has gone: its requests are void with it. */
+	if (session->paused)
+		session_end(session, WIRE_OK, "closed");
+	else if (session->all->budget)
+		session_take_message(session);
+	else
+		sessions_wait(session);
 }
 
 /* The process is gone, though somebody may have inherited its socket (T21). */
@@ -423,6 +432,7 @@ static void tear_down(struct session *session)
 	struct sessions *all = session->all;
 
 	all->ops->closed(all->user, session);
+	sessions_wait_no_more(session);
 	if (session->prev)
 		session->prev->next = session->next;
 	else

@@ -43,10 +43,12 @@ struct sessions {
 	uint64_t next_id;
 	uint32_t budget; /* control messages still allowed in this turn */
 	struct quota quota;
-	struct session *head;     /* living, newest first */
-	struct session *ended;    /* to be reaped */
-	struct session *acks;     /* with acks to be taken in this turn */
-	uint32_t closing;         /* libuv still has handles of theirs */
+	struct session *head;  /* living, newest first */
+	struct session *ended; /* to be reaped */
+	struct session *acks;  /* with acks to be taken in this turn */
+	struct session
+		*waiting; /* with a message, when the budget was spent; the first to wait first */
+	uint32_t closing; /* libuv still has handles of theirs */
 	void (*room)(void *user); /* a client has gone: accept again */
 	void *room_user;
 };
@@ -56,12 +58,14 @@ struct session {
 	struct session *next, *prev;
 	struct session *next_ended;
 	struct session *next_acks;
+	struct session *next_waiting;
 	uint64_t id; /* never used again in this epoch (T22) */
 	struct peer peer;
 	char name[LIMIT_NAME];
 	bool greeted;
 	bool ended;
 	bool acks_pending;
+	bool waiting;
 	bool writable;          /* its socket is watched for room, too */
 	bool paused;            /* its next request is not read before the last one is answered */
 	uint8_t handles;        /* open ones of libuv's */

@@ -31,6 +31,42 @@ void sessions_take_acks(struct sessions *sessions)
 	}
 }
 
+void sessions_wait(struct session *session)
+{
+	struct session **end = &session->all->waiting;
+
+	if (session->waiting)
+		return;
+	while (*end)
+		end = &(*end)->next_waiting;
+	session->next_waiting = NULL;
+	session->waiting = true;
+	*end = session;
+}
+
+void sessions_wait_no_more(struct session *session)
+{
+	struct session **link = &session->all->waiting;
+
+	if (!session->waiting)
+		return;
+	while (*link != session)
+		link = &(*link)->next_waiting;
+	*link = session->next_waiting;
+	session->waiting = false;
+}
+
+/* Before anybody's of the turn to come: epoll names those first who always have something to say. */
+static void take_waiting(struct sessions *sessions)
+{
+	struct session *session;
+
+	while (sessions->budget && (session = sessions->waiting)) {
+		sessions_wait_no_more(session);
+		session_take_message(session);
+	}
+}
+
 static void on_idle(uv_idle_t *idle)
 {
 	(void)idle;
@@ -41,6 +77,7 @@ void sessions_settle(struct sessions *sessions)
 	sessions_take_acks(sessions);
 	sessions_reap(sessions, ENDS_PER_TURN);
 	sessions->budget = MESSAGES_PER_TURN;
+	take_waiting(sessions);
 	/* The next turn is not to wait for anything. */
 	if (sessions->ended)
 		uv_idle_start(&sessions->idle, on_idle);

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """T11, T12, T16, T17: requests and acks that are legal, forged, or far too many."""
+import contextlib
 import os
 import random
+import select
 import struct
 import time
 
@@ -10,11 +12,12 @@ from adversary import LINE, Child, main, neighbour, pb, refused, test, until
 from client import HANDLED, NOT_MINE
 
 ONE = struct.pack("=Q", 1)
+HELLO = pb.Request(id=1, hello=pb.Hello(version_min=1, version_max=1)).SerializeToString()
 
 
 @test
 def t12_subscribe_and_unsubscribe_for_ever(broker):
-    """10^5 times: flat memory, flat fds, and numbers that are never used twice in a row."""
+    """10,000 times: flat memory, flat fds, and numbers that are never used twice in a row."""
     with broker.client(pages=True, own_eventfds=True) as client:
         def churn(n, **options):
             last = 0
@@ -176,6 +179,49 @@ def a_flood_of_requests(broker):
         child.wait()
         print(f"      neighbour: p99 {alone * 1e3:.3f} ms alone, {good.p99() * 1e3:.3f} ms beside it")
         good.unmoved()
+
+
+@test
+def nobody_is_left_out_by_a_flood(broker):
+    """More who always have something unread than the broker takes messages of in a turn: who is new is
+    heard all the same."""
+    ready, stop = os.pipe(), os.pipe()
+
+    def flood():
+        request = pb.Request(id=1, get_line=pb.GetLine(line="none")).SerializeToString()
+        os.close(stop[1])
+        socks = [broker.raw() for _ in range(20)]
+        for sock in socks:
+            sock.send(HELLO)
+            sock.recv(4096), sock.recv(4096)
+            sock.setblocking(False)
+        os.write(ready[1], b"r")
+        while not select.select([stop[0]], [], [], 0)[0]:
+            for sock in socks:
+                with contextlib.suppress(BlockingIOError):
+                    for _ in range(20):
+                        sock.send(request)
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        sock.recv(4096)
+
+    children = [Child(flood) for _ in range(2)]
+    try:
+        assert os.read(ready[0], 1) == os.read(ready[0], 1) == b"r"
+        took = []
+        for _ in range(50):
+            started = time.monotonic()
+            with broker.client(name="new") as new:
+                assert new.lines()
+            took.append(time.monotonic() - started)
+    finally:
+        os.close(stop[1])
+        for child in children:
+            child.wait()
+    print(f"      to connect and to be answered took {max(took) * 1e3:.1f} ms at most")
+    assert max(took) < 1, took
+    for fd in (*ready, stop[0]):
+        os.close(fd)
 
 
 main(__name__)
