@@ -57,8 +57,11 @@ static void done(struct line *line, const struct arb_action *action, int error)
 
 static void unmask(struct line *line, const struct arb_action *action)
 {
-	int error = line->source->ops->unmask(line->source, action->unit);
+	int error;
 
+	if (line->paths)
+		path_over(line, action->unit);
+	error = line->source->ops->unmask(line->source, action->unit);
 	if (error == 0)
 		metrics_unmasked(&line->unit[action->unit].metrics, exec_now(line->exec));
 	outcome(line, action, error);

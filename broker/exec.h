@@ -191,6 +191,8 @@ uint8_t path_unit_flags(const struct line *line, uint8_t unit);
 void path_follow(struct line *line, const struct arb_event *event);
 /* Somebody may have become a taker, or ceased to be one. */
 void path_renew(struct line *line);
+/* Before the unit is unmasked: it can fire again, and what its takers' slots show is over. */
+void path_over(struct line *line, uint8_t unit);
 /* The source has woken it for the open round; true once. */
 bool path_woken(struct unit *unit, const struct subscriber *sub);
 /* The core has refused a verdict of this taker's. */

@@ -209,6 +209,21 @@ void path_follow(struct line *line, const struct arb_event *event)
 		announce(line, event->unit);
 }
 
+/*
+ * Who is woken next has not been woken for the round in its slot, unless it finds it open: a taker is
+ * often there before that of its interrupt is.
+ */
+void path_over(struct line *line, uint8_t unit)
+{
+	for (uint64_t left = line->unit[unit].takers; left; left &= left - 1) {
+		struct page_slot *slot = slot_of(line->sub[__builtin_ctzll(left)], unit);
+
+		if (slot)
+			atomic_fetch_or_explicit(&slot->flags, SLOT_RETRACTED,
+						 memory_order_release);
+	}
+}
+
 bool path_woken(struct unit *unit, const struct subscriber *sub)
 {
 	bool woken = unit->woken & bit(sub);

@@ -91,30 +91,31 @@ static enum page_path path_of(const struct ptirq_sub *sub, unsigned int i)
 }
 
 /* A round that this subscription has not answered or taken: its slot shows it. */
-static bool new_round(struct ptirq_sub *sub, unsigned int i, struct ptirq_irq *ret)
+static bool see_round(struct ptirq_sub *sub, unsigned int i, struct ptirq_irq *ret)
 {
-	struct ptirq_irq irq;
-
-	if (!read_slot(sub, i, &irq) || irq.round == sub->unit[i].round)
-		return false;
-	sub->unit[i].round = irq.round;
-	*ret = irq;
-	return true;
+	return read_slot(sub, i, ret) && ret->round != sub->unit[i].round;
 }
 
 /*
  * A11: its own wake was written, by the broker or by the source. While it is direct the slot says nothing
  * of the present, and what it says of the past is nothing new any more. On the notify path the broker may
- * be slower than this client: then the round is not known yet.
+ * be slower than this client: then the round is not known yet, and one that is over is not it.
  */
 static bool take_own(struct ptirq_sub *sub, unsigned int i, struct ptirq_irq *ret)
 {
 	enum page_path path = path_of(sub, i);
-	bool fresh = new_round(sub, i, ret), was_woken = sub->woken;
+	bool was_woken = sub->woken;
+	struct ptirq_irq irq;
 
 	sub->woken = false;
-	if (fresh && path != PAGE_DIRECT)
-		return true;
+	if (see_round(sub, i, &irq) &&
+	    !(path == PAGE_NOTIFY && was_woken && (irq.flags & PTIRQ_RETRACTED))) {
+		sub->unit[i].round = irq.round;
+		if (path != PAGE_DIRECT) {
+			*ret = irq;
+			return true;
+		}
+	}
 	if (path == PAGE_BROKERED || !was_woken)
 		return false;
 	*ret = (struct ptirq_irq){
@@ -277,8 +278,9 @@ static void ack_by_message(struct ptirq_sub *sub, const struct ptirq_irq *irq,
 }
 
 /*
- * A11: the round of an interrupt that came without. By now the broker may have one; if not, 0 is for the
- * one to come. False: it is not the broker that waits.
+ * A11: the round of an interrupt that came without. By now the broker may have one; one that is over does
+ * as well, since its verdict may be waited for still; if there is none, 0 is for the one to come. False:
+ * it is not the broker that waits.
  */
 static bool find_round(struct ptirq_sub *sub, unsigned int i, uint32_t *ret)
 {
@@ -289,8 +291,8 @@ static bool find_round(struct ptirq_sub *sub, unsigned int i, uint32_t *ret)
 		return true;
 	if (path == PAGE_DIRECT)
 		return false;
-	if (new_round(sub, i, &irq))
-		*ret = irq.round;
+	if (see_round(sub, i, &irq))
+		*ret = sub->unit[i].round = irq.round;
 	return *ret || path == PAGE_NOTIFY;
 }
 

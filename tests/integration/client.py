@@ -438,6 +438,10 @@ class Subscription:
                 self.look(slot)
             if path == DIRECT:
                 self.asks.clear()  # of the past
+            elif path == NOTIFY and self.asks and self.asks[-1].flags & RETRACTED:
+                # It is over, so it is not what was woken for; to be answered all the same.
+                self.asks.clear()
+                self.taken.clear()
             if not self.asks and path != BROKERED:
                 # The source was faster than the broker, or does not tell it at all.
                 self.asks.append(pb.Interrupt(unit=self.units[0], flags=NOTIFIED))

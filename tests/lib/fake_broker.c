@@ -155,6 +155,13 @@ void fake_ask_silently(struct fake *fake, uint32_t slot, uint32_t round)
 	tell(fake, (struct command){.op = OP_ASK, .slot = slot, .round = round, .flag = true});
 }
 
+void fake_show(struct fake *fake, uint32_t slot, uint32_t round, uint32_t flags)
+{
+	tell(fake,
+	     (struct command){
+		     .op = OP_ASK, .slot = slot, .round = round, .flags = flags, .number = 1});
+}
+
 uint64_t fake_acked(struct fake *fake, uint32_t slot)
 {
 	return tell(fake, (struct command){.op = OP_ACKED, .slot = slot}).value;

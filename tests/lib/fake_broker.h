@@ -47,6 +47,8 @@ void fake_kill_me(struct fake *fake, int signal);
 void fake_ask(struct fake *fake, uint32_t slot, uint32_t round, uint32_t flags);
 /* Store the slot and post the news, but write nothing: the client has not taken the last ones. */
 void fake_ask_silently(struct fake *fake, uint32_t slot, uint32_t round);
+/* Store the slot, and that is all. */
+void fake_show(struct fake *fake, uint32_t slot, uint32_t round, uint32_t flags);
 /* The ack word of a slot whose news has been posted and is hereby taken; 0: there is no news. */
 uint64_t fake_acked(struct fake *fake, uint32_t slot);
 /* How often the ack eventfd has been written since the last question. */

@@ -269,6 +269,8 @@ static void ask(const struct command *c)
 		.status = c->round & 3,
 	};
 	page_slot_store(&me.irq_page->slot[c->slot], &ask);
+	if (c->number)
+		return;
 	if (page_news_post(&me.ack_page->to_client, c->slot) && !c->flag)
 		eventfd_write(me.wake, 1);
 }

@@ -158,6 +158,27 @@ Test(lib_paths, notify_the_broker_is_second)
 	unnumbered();
 }
 
+/* The last interrupt's round came into the slot after it was served. */
+Test(lib_paths, notify_the_round_before)
+{
+	fake_take_path(fake, 0, PAGE_NOTIFY);
+	for (uint32_t round = 7; round < 10; round++) {
+		fake_own_wake(fake);
+		wait_for_it();
+		unnumbered();
+		ack(PTIRQ_HANDLED);
+		acked(round == 7 ? 0 : round - 1, PTIRQ_HANDLED);
+		fake_show(fake, 0, round, SLOT_NOTIFIED | SLOT_RETRACTED);
+	}
+	/* In time for the ack. */
+	fake_own_wake(fake);
+	wait_for_it();
+	unnumbered();
+	fake_show(fake, 0, 10, SLOT_NOTIFIED);
+	ack(PTIRQ_HANDLED);
+	acked(10, PTIRQ_HANDLED);
+}
+
 Test(lib_paths, notify_the_broker_has_not_heard)
 {
 	fake_take_path(fake, 0, PAGE_NOTIFY);

@@ -244,6 +244,36 @@ Test(exec_paths, a_word_that_overtakes_its_interrupt_counts)
 	cr_assert_eq(due(), 5);
 }
 
+static struct subscriber *other;
+
+static unsigned int slot_flags(const struct subscriber *sub)
+{
+	return atomic_load(&session->pages.irq->slot[sub->first_slot].flags);
+}
+
+static void sees_that_it_is_over(void)
+{
+	cr_assert(slot_flags(other) & SLOT_RETRACTED, "it can fire from now on");
+	soft.unmasked = NULL;
+}
+
+/* A slot shows a round, and whether it is the present one. */
+Test(exec_paths, a_round_is_over_before_the_next_can_begin)
+{
+	struct subscriber *sub = other = subscribe(true);
+
+	interrupt();
+	soft_look(&soft.source);
+	cr_assert(!(slot_flags(sub) & SLOT_RETRACTED));
+	soft.unmasked = sees_that_it_is_over;
+	write_word(sub, 1, ARB_HANDLED);
+	deliver_acks(session);
+	cr_assert_null(soft.unmasked, "it was unmasked");
+	interrupt();
+	soft_look(&soft.source);
+	cr_assert(!(slot_flags(sub) & SLOT_RETRACTED));
+}
+
 /* It has looked at its slot before there was anything to see there, and will not look again by itself. */
 Test(exec_paths, a_late_word_does_not_use_up_the_wake_for_an_interrupt_to_come)
 {
@@ -263,8 +293,6 @@ Test(exec_paths, a_late_word_does_not_use_up_the_wake_for_an_interrupt_to_come)
 }
 
 /* ... by a verdict of the same turn, and its device asserts again. */
-static struct subscriber *other;
-
 static void fires_at_once(void)
 {
 	soft.unmasked = NULL;
