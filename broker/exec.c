@@ -141,9 +141,7 @@ static void count(struct line *line, const struct arb_action *action, struct sub
 	case ARB_REP_TIMEOUT:
 		metrics->timed_out = true;
 		metrics->counters.timeouts++;
-		metrics->counters.debts++;
 		sub->counters.timeouts++;
-		sub->counters.debts++;
 		deliver_missed(sub, action->unit);
 		break;
 	case ARB_REP_STRIKE:

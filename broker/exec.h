@@ -31,6 +31,7 @@ struct unit {
 	uint64_t fired_at; /* ns */
 	uint16_t status;   /* devices last known to assert */
 	struct unit_metrics metrics;
+	struct histogram *response; /* of all who were ever asked; NULL: nobody */
 	/* A11; exec_path.c */
 	uint64_t takers;           /* whom the source wakes, one bit each ... */
 	uint64_t woken;            /* ... and has woken for the open round; not asked in it yet */
@@ -91,9 +92,8 @@ struct line {
 	struct subscriber *sub[LIMIT_SUBS_PER_LINE];
 	uint32_t n_subs;
 	struct unit *unit;
-	bool paths;                 /* a unit of it can be notified or direct */
-	bool tapped;                /* somebody watches */
-	struct histogram *response; /* of all who were ever asked; NULL: nobody */
+	bool paths;  /* a unit of it can be notified or direct */
+	bool tapped; /* somebody watches */
 	struct grant *grants;
 	struct arb *arb; /* only with a source */
 };

@@ -141,7 +141,7 @@ void deliver_account(struct line *line, const struct arb_event *event)
 	if (su->unanswered && su->round == event->round) {
 		took = exec_now(line->exec) - su->asked_at;
 		histogram_add(&sub->response, took);
-		histogram_add(line->response, took);
+		histogram_add(line->unit[event->unit].response, took);
 		histogram_add(&line->exec->response, took);
 		su->unanswered = false;
 	}

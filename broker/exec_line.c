@@ -232,10 +232,10 @@ void line_free(struct line *line, const char *text)
 		timers_remove(&unit->window);
 		timers_remove(&unit->storm);
 		timers_remove(&unit->look);
+		free(unit->response);
 	}
 	free(line->unit);
 	free(line->arb);
-	free(line->response);
 	free(line->config);
 	free(line);
 }

@@ -172,28 +172,41 @@ static void clean_slots(struct subscriber *sub)
 	}
 }
 
+/* The units keep their histograms, whoever comes and goes. */
+static bool can_measure(struct line *line, uint8_t first, uint8_t n)
+{
+	for (struct unit *u = &line->unit[first]; u < &line->unit[first + n]; u++) {
+		if (!u->response)
+			u->response = calloc(1, sizeof(*u->response));
+		if (!u->response)
+			return false;
+	}
+	return true;
+}
+
 enum wire_code subscriber_new(struct line *line, struct session *session,
 			      const struct wire_subscribe *request, struct subscriber **ret,
 			      char problem[LIMIT_TEXT])
 {
 	struct subscriber *sub;
-	uint8_t n_units;
+	uint8_t first_unit, n_units;
 	enum wire_code code;
 	int device;
 
 	code = check(line, session, request, &device, problem);
 	if (code != WIRE_OK)
 		return code;
-	if (!line->response && !(line->response = calloc(1, sizeof(*line->response))))
-		return no_room(problem, strerror(ENOMEM));
 	n_units = device < 0 ? line->topology.n_units : 1;
+	first_unit = device < 0 ? 0 : line->topology.device[device].unit;
+	if (!can_measure(line, first_unit, n_units))
+		return no_room(problem, strerror(ENOMEM));
 	sub = calloc(1, sizeof(*sub) + n_units * sizeof(sub->unit[0]));
 	if (!sub)
 		return no_room(problem, strerror(ENOMEM));
 	sub->line = line;
 	sub->session = session;
 	sub->device = device < 0 ? ARB_NO_DEVICE : device;
-	sub->first_unit = device < 0 ? 0 : line->topology.device[device].unit;
+	sub->first_unit = first_unit;
 	sub->n_units = n_units;
 	sub->own_eventfds = request->own_eventfds;
 	sub->messages = request->messages || (!session->pages.irq && !request->own_eventfds);

@@ -116,7 +116,6 @@ static void put_counters(struct wire_stats *row, const struct counters *c)
 	row->not_mine = c->not_mine;
 	row->eoi = c->eoi;
 	row->timeouts = c->timeouts;
-	row->debts = c->debts;
 	row->strikes = c->strikes;
 	row->stale = c->stale;
 	row->retracted = c->retracted;
@@ -132,8 +131,6 @@ static void put_counters(struct wire_stats *row, const struct counters *c)
 
 static void put_response(struct wire_stats *row, const struct histogram *h)
 {
-	if (!h)
-		return;
 	row->response = (struct wire_histogram){
 		.count = h->count,
 		.p50_ns = histogram_percentile(h, 500),
@@ -151,10 +148,17 @@ static void put_client(struct wire_stats *row, const struct session *session)
 	COPY(row->client_name, session->name);
 }
 
-static void sum_line(const struct line *line, struct counters *sum)
+static uint32_t unit_debts(const struct line *line, uint8_t unit)
 {
-	for (uint8_t u = 0; u < line->topology.n_units; u++)
+	return (uint32_t)__builtin_popcountll(arb_unit_debtors(line->arb, unit));
+}
+
+static void sum_line(const struct line *line, struct counters *sum, struct wire_stats *row)
+{
+	for (uint8_t u = 0; u < line->topology.n_units; u++) {
 		counters_add(sum, &line->unit[u].metrics.counters);
+		row->debts += unit_debts(line, u);
+	}
 }
 
 static void broker_row(struct exec *exec, struct wire_stats *row)
@@ -162,20 +166,24 @@ static void broker_row(struct exec *exec, struct wire_stats *row)
 	struct counters sum = {0};
 
 	for (uint32_t i = 0; i < exec->n_lines; i++)
-		sum_line(exec->lines[i], &sum);
+		sum_line(exec->lines[i], &sum, row);
 	put_counters(row, &sum);
 	put_response(row, &exec->response);
 }
 
 static bool line_row(struct line *line, uint32_t unused, struct wire_stats *row)
 {
+	struct histogram response = {0};
 	struct counters sum = {0};
 
 	if (unused)
 		return false;
-	sum_line(line, &sum);
+	sum_line(line, &sum, row);
 	put_counters(row, &sum);
-	put_response(row, line->response);
+	for (uint8_t u = 0; u < line->topology.n_units; u++)
+		if (line->unit[u].response)
+			histogram_sum(&response, line->unit[u].response);
+	put_response(row, &response);
 	COPY(row->state, view_state(line_state(line)));
 	return true;
 }
@@ -186,12 +194,25 @@ static bool unit_row(struct line *line, uint32_t unit, struct wire_stats *row)
 		return false;
 	row->unit = unit;
 	put_counters(row, &line->unit[unit].metrics.counters);
+	row->debts = unit_debts(line, unit);
+	if (line->unit[unit].response)
+		put_response(row, line->unit[unit].response);
 	COPY(row->state, view_state(arb_unit_state(line->arb, unit)));
 	COPY(row->path, unit_path(line, unit));
 	for (uint8_t d = 0; d < line->topology.n_devices; d++)
 		if (line->topology.device[d].unit == unit && line->topology.n_units > 1)
 			COPY(row->device, line->topology.device[d].name);
 	return true;
+}
+
+/* To how many units. */
+static uint32_t sub_debts(const struct subscriber *sub)
+{
+	uint32_t n = 0;
+
+	for (uint8_t u = sub->first_unit; u < sub->first_unit + sub->n_units; u++)
+		n += arb_unit_debtors(sub->line->arb, u) >> sub->index & 1;
+	return n;
 }
 
 static const char *sub_state(const struct line *line, uint8_t index)
@@ -219,6 +240,7 @@ static bool sub_row(struct line *line, uint32_t index, struct wire_stats *row)
 	row->unit = sub->first_unit;
 	put_client(row, sub->session);
 	put_counters(row, &sub->counters);
+	row->debts = sub_debts(sub);
 	put_response(row, &sub->response);
 	COPY(row->state, sub_state(line, index));
 	COPY(row->path, path_name(path_of(sub, sub->first_unit)));
@@ -234,8 +256,10 @@ static void client_row(struct session *session, struct wire_stats *row)
 	struct subscriber *sub;
 
 	for (uint32_t slot = 0; (sub = subscriber_next(session, slot));
-	     slot = sub->first_slot + sub->n_units)
+	     slot = sub->first_slot + sub->n_units) {
 		counters_add(&sum, &sub->counters);
+		row->debts += sub_debts(sub);
+	}
 	put_client(row, session);
 	put_counters(row, &sum);
 	COPY(row->state, session->ended ? "ended" : "ok");

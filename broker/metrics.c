@@ -38,6 +38,15 @@ void histogram_add(struct histogram *histogram, uint64_t ns)
 		histogram->max = ns;
 }
 
+void histogram_sum(struct histogram *sum, const struct histogram *histogram)
+{
+	sum->count += histogram->count;
+	if (histogram->max > sum->max)
+		sum->max = histogram->max;
+	for (uint32_t b = 0; b < HISTOGRAM_BUCKETS; b++)
+		sum->bucket[b] += histogram->bucket[b];
+}
+
 uint64_t histogram_percentile(const struct histogram *histogram, uint32_t per_mille)
 {
 	uint64_t rank = (histogram->count * per_mille + 999) / 1000;

@@ -24,12 +24,13 @@ struct histogram {
 };
 
 void histogram_add(struct histogram *histogram, uint64_t ns);
+void histogram_sum(struct histogram *sum, const struct histogram *histogram);
 /* The value that @per_mille of all samples do not exceed; 0 without samples. */
 uint64_t histogram_percentile(const struct histogram *histogram, uint32_t per_mille);
 
 /* Of a unit or a subscriber; those that make no sense for one stay 0. */
 struct counters {
-	uint64_t rounds, asks, handled, not_mine, eoi, timeouts, debts, strikes, stale, retracted,
+	uint64_t rounds, asks, handled, not_mine, eoi, timeouts, strikes, stale, retracted,
 		spurious, throttled, forced, unhandled, masked_ns, max_masked_ns, throttled_ns,
 		faults;
 };

@@ -12,6 +12,7 @@ static const struct column columns[] = {
 	{"unit", NULL, CELL_NUMBER},
 	{"device", "DEVICE", CELL_TEXT},
 	{"client", NULL, CELL_NUMBER},
+	{"subscription", NULL, CELL_NUMBER},
 	{"state", "STATE", CELL_TEXT},
 	{"path", NULL, CELL_TEXT},
 	{"rounds", "ROUNDS", CELL_NUMBER},
@@ -54,8 +55,8 @@ static const char *name_of(enum ptirq_stats_scope scope, const struct ptirq_stat
 	case PTIRQ_STATS_LINES: return s->line;
 	case PTIRQ_STATS_UNITS: snprintf(buf, size, "%s/%u", s->line, s->unit); return buf;
 	case PTIRQ_STATS_SUBSCRIBERS:
-		snprintf(buf, size, "%s: %s (%llu)", s->line, s->client_name,
-			 (unsigned long long)s->client);
+		snprintf(buf, size, "%s: %s (%llu/%u)", s->line, s->client_name,
+			 (unsigned long long)s->client, s->subscription);
 		return buf;
 	case PTIRQ_STATS_CLIENTS: return s->client_name;
 	}
@@ -74,11 +75,11 @@ static int row(const struct ptirq_stats *s, void *userdata)
 
 	output_row(listing->output, name_of(listing->scope, s, name, sizeof(name)),
 		   scopes[listing->scope], s->line, (uint64_t)s->unit, s->device, s->client,
-		   s->state, s->path, s->rounds, s->asks, s->handled, s->not_mine, s->eoi,
-		   s->timeouts, s->debts, s->strikes, s->stale, s->retracted, s->spurious,
-		   s->unhandled, s->throttled, s->forced, s->faults, s->masked_ns, s->max_masked_ns,
-		   s->throttled_ns, s->response_count, s->response_p50_ns, s->response_p99_ns,
-		   s->response_p999_ns, s->response_max_ns);
+		   (uint64_t)s->subscription, s->state, s->path, s->rounds, s->asks, s->handled,
+		   s->not_mine, s->eoi, s->timeouts, s->debts, s->strikes, s->stale, s->retracted,
+		   s->spurious, s->unhandled, s->throttled, s->forced, s->faults, s->masked_ns,
+		   s->max_masked_ns, s->throttled_ns, s->response_count, s->response_p50_ns,
+		   s->response_p99_ns, s->response_p999_ns, s->response_max_ns);
 	return 0;
 }
 

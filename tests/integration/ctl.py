@@ -122,10 +122,11 @@ def clients(broker):
 
 @test
 def stats(broker):
-    with interrupts(broker, 4):
+    with interrupts(broker, 4) as client:
+        client.subscribe("demo", device="dev0")
         rows = ctl_json(broker, "stats")["stats"]
         assert [r["scope"] for r in rows] == ["broker", "line", "unit", "unit", "unit",
-                                              "subscriber"], rows
+                                              "subscriber", "subscriber"], rows
         assert len({r["name"] for r in rows}) == len(rows), "each has a name of its own"
         by_name = {r["name"]: r for r in rows}
         assert by_name["demo"]["handled"] == by_name["demo/0"]["handled"] == 4
@@ -134,6 +135,9 @@ def stats(broker):
         assert line["response_count"] == 4
         assert 0 < line["response_p50_ns"] <= line["response_p99_ns"] <= line["response_p999_ns"]
         assert line["response_max_ns"] > 0 and line["max_masked_ns"] > 0
+        for name in ("response_count", "response_p50_ns", "response_p999_ns", "response_max_ns"):
+            assert by_name["demo/0"][name] == line[name], (name, rows)
+        assert by_name["demo/1"]["response_count"] == 0
         # A loaded machine may be late with an answer, but the sums hold.
         for name in ("eoi", "timeouts", "debts", "strikes", "stale", "retracted", "spurious",
                      "throttled", "forced"):

@@ -4,6 +4,7 @@
 import os
 import struct
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from ptirq_test import Client, PatientBroker, Refused, main, pb, test  # noqa: E402
@@ -27,6 +28,10 @@ def row_of(client, sub):
             and r.client == client.hello.client]
     assert len(rows) == 1, rows
     return rows[0]
+
+
+def unit_of(client, device):
+    return next(r for r in client.stats(pb.STATS_UNITS, LINE) if r.device == device)
 
 
 def serve(broker, client, verdict, rounds=ROUNDS, **subscribe):
@@ -175,6 +180,8 @@ def late(broker):
                 pass
             if pages:
                 assert client.pages.missed(sub.first_slot) == 1
+            row = row_of(client, sub)
+            assert row.debts == (row.state == "debt"), row
             device.serve(1)
             sub.answer(ask, HANDLED)
             # Its debt is paid: it is asked again.
@@ -183,8 +190,12 @@ def late(broker):
             assert again, "still in debt"
             device.serve(2)
             sub.answer(again, HANDLED)
-            row = row_of(client, sub)
+            deadline = time.monotonic() + 10
+            while (row := row_of(client, sub)).state != "ok":  # the last answer may be on its way
+                assert time.monotonic() < deadline, row
             assert row.timeouts >= 1 and row.stale >= 1, row  # more on a loaded machine
+            unit = unit_of(client, "dev0")
+            assert row.debts == unit.debts == 0 and unit.forced >= 1, (row, unit)
             device.close()
 
 

@@ -62,6 +62,19 @@ Test(histogram, one_sample_is_every_percentile)
 	cr_assert_eq(histogram_percentile(&h, 1000), 10000);
 }
 
+Test(histogram, sums)
+{
+	struct histogram both = {0}, a = {0}, b = {0}, sum = {0};
+
+	for (uint64_t ns = 1000; ns < 1000000; ns += 1000) {
+		histogram_add(ns % 3000 ? &a : &b, ns);
+		histogram_add(&both, ns);
+	}
+	histogram_sum(&sum, &a);
+	histogram_sum(&sum, &b);
+	cr_assert_arr_eq(&sum, &both, sizeof(sum));
+}
+
 Test(metrics, masked_time)
 {
 	struct unit_metrics m = {0};
