@@ -6,6 +6,8 @@ spdx      the first lines name the licence, MIT but for what runs inside the ker
 includes  includes go down a floor, never up (docs/architecture.md)
 words     the repository speaks of no workplace
 python    every script compiles
+names     the tests that documents name are there: docs/threats.md, the traces of docs/arbitration.md,
+          tests/skips.allow; and what needs root may be skipped
 """
 import os
 import re
@@ -142,6 +144,68 @@ def rule_python():
                 compile(body, path, "exec")
             except SyntaxError as e:
                 yield f"{path}:{e.lineno}: {e.msg}"
+
+
+# ----------------------------------------------------------------------------------------- names
+
+PYTHON_TEST = re.compile(r"^@test\ndef (\w+)\(.*\n((?:\n|[ \t].*\n)*)", re.M)
+CRITERION_TEST = re.compile(r"^Test\(\w+, (\w+)", re.M)
+
+
+def tests():
+    """stage -> the names of its programs, as their sources are called, and of what they test one by one."""
+    stages = {}
+    for path in files():
+        parts = path.split(os.sep)
+        if parts[0] != "tests" or len(parts) < 3:
+            continue
+        names = stages.setdefault(parts[1], set())
+        if parts[2] in ("scenarios", "traces") or path.endswith((".py", ".c")):
+            names.add(os.path.splitext(parts[-1])[0])
+        if path.endswith((".py", ".c")):
+            names.update(name for name, _ in PYTHON_TEST.findall(text(path)))
+            names.update(CRITERION_TEST.findall(text(path)))
+    return stages
+
+
+def threats(stages):
+    """Of a row's last column: `program`s, after their stage, with (tests) or a word about them."""
+    one_test = re.compile(r"\w+_\w*\*?")
+    for row in re.findall(r"^\| (T\d+) .*\| (.*) \|$", text("docs/threats.md"), re.M):
+        stage = None
+        for found in re.finditer(r"`([^`]+)`|\(([^)]*)\)|(\w+)", re.sub(r"\([^)]*`[^)]*\)", "", row[1])):
+            program, remark, word = found.groups()
+            if word in stages:
+                stage = stages[word]
+            elif program and (not stage or program not in stage):
+                yield f"docs/threats.md: {row[0]}: no test {program}"
+            for name in one_test.findall(remark or ""):
+                # A sentence may name a function of the broker's.
+                if f"{name}()" in row[1]:
+                    continue
+                if not any(t == name or name.endswith("*") and t.startswith(name[:-1]) for t in stage or ()):
+                    yield f"docs/threats.md: {row[0]}: no test {name}"
+
+
+def rule_names():
+    stages = tests()
+    yield from threats(stages)
+    traces = {os.path.basename(p)[:-len(".trace")] for p in files() if p.endswith(".trace")}
+    named = set(re.findall(r"(?<![\w*])\*(\w+)\*(?![\w*])", text("docs/arbitration.md")))
+    for name in sorted(n for n in named if "_" in n and n not in traces):
+        yield f"docs/arbitration.md: no trace {name}"
+    for name in sorted(traces - named):
+        yield f"docs/arbitration.md does not name the trace {name}"
+    allowed = {line.split("#")[0].strip() for line in text("tests/skips.allow").split("\n")} - {""}
+    may_skip = {"systemd"}
+    for path in files():
+        if path.startswith("tests/") and path.endswith(".py"):
+            script = os.path.splitext(os.path.basename(path))[0]
+            for name, body in PYTHON_TEST.findall(text(path)):
+                if "need_root(" in body or "raise Skipped(" in body:
+                    may_skip.add(f"{script}::{name}")
+    for name in sorted(may_skip ^ allowed):
+        yield f"tests/skips.allow: {name}: " + ("never skipped" if name in allowed else "missing")
 
 
 def main(rule):
