@@ -109,6 +109,18 @@ def start_again(broker):
     broker.__enter__()
 
 
+# By any of these the broker could get at what nobody gave it.
+OPENING = {"open", "openat", "openat2", "creat", "socket", "connect", "bind", "execve", "execveat", "fork",
+           "vfork", "clone", "clone3", "ptrace", "io_uring_setup", "pidfd_getfd"}
+
+
+@test
+def p12_nothing_is_opened_once_it_runs(broker):
+    trace = traced(broker, lambda: everything(broker, Device()))
+    calls = set(re.findall(r"^(\w+)\(", trace, re.MULTILINE))
+    assert "recvmsg" in calls and not calls & OPENING, calls
+
+
 @test
 def t28_killed_at_each_system_call(broker):
     """The first, the second, one in the middle and the last of each kind."""

@@ -348,3 +348,36 @@ Test(exec_paths, a_holder_that_leaves_is_taken_from_the_source_first)
 	cr_assert_eq(soft.demoted, 2);
 	cr_assert_eq(path_of(subscribe(false), 0), PAGE_DIRECT, "anew");
 }
+
+/* ---- the device goes, and comes back (A13) -------------------------------------------------------- */
+
+static void told(const char *state, const char *text)
+{
+	struct wire_from_broker message;
+	uint8_t buf[LIMIT_MESSAGE];
+	ssize_t size = recv(client, buf, sizeof(buf), 0);
+
+	cr_assert_gt(size, 0, "nothing was said");
+	cr_assert_eq(wire_from_broker_decode(buf, (size_t)size, &message), 0);
+	cr_assert(message.is_event && message.event.kind == WIRE_EV_LINE_STATE);
+	cr_assert_str_eq(message.event.line_state.state, state);
+	cr_assert_str_eq(message.event.line_state.text, text);
+}
+
+Test(exec_paths, a_subscriber_is_told_that_its_device_has_gone_and_is_back)
+{
+	struct subscriber *sub = subscribe(true);
+
+	interrupt();
+	soft_look(&soft.source);
+	soft.source.events->gone(soft.source.user, "dev0 was unplugged");
+	told("absent", "dev0 was unplugged");
+	cr_assert_eq(count(sub->wake), 1);
+	soft.masked = true;
+	soft.source.events->up(soft.source.user);
+	told("idle", "the device is back");
+	interrupt();
+	soft_look(&soft.source);
+	cr_assert_eq(count(sub->wake), 1, "the same subscription gets the next interrupt");
+	cr_assert_eq(recv(client, &(char){0}, 1, 0), -1);
+}
