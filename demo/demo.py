@@ -286,6 +286,8 @@ def run(arguments):
             tell(demo, view, drivers, generator, watch, arguments.seconds)
         finally:
             view.close()
+        if generator.returncode:
+            sys.exit(f"demo: the generator ended with {generator.returncode}")
         return summary(demo, drivers)
 
 

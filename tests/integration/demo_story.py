@@ -70,6 +70,26 @@ def nothing_is_lost(_):
 
 
 @test
+def a_generator_that_gives_up(_):
+    """What it has asserted until then is served, and still it is no success."""
+    with tempfile.TemporaryDirectory() as directory:
+        build = pathlib.Path(directory)
+        for name in ("broker", "demo"):
+            (build / name).symlink_to(pathlib.Path(BUILD) / name)
+        (build / "ctl").mkdir()
+        ctl = build / "ctl/ptirqctl"
+        ctl.write_text(f"""#!/bin/sh
+[ "$1 $2" = "sim run" ] || exec {BUILD}/ctl/ptirqctl "$@"
+{BUILD}/ctl/ptirqctl "$@" --count 50
+exit 1
+""")
+        ctl.chmod(0o755)
+        process = subprocess.run([sys.executable, DEMO / "demo.py", "--build", build, "--seconds", "3"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, text=True)
+        assert process.returncode == 1 and "generator" in process.stderr, process
+
+
+@test
 def plain_lines_without_a_terminal(_):
     out = run()
     assert "\033" not in out, out
