@@ -27,7 +27,7 @@ enum ptirq_stats_scope {
 	PTIRQ_STATS_CLIENTS,
 };
 
-/* Counters since the broker's start (or the subscriber's); times in ns. Which names are set goes with
+/* Counters since the broker's start (or the subscriber's), but for debts: those open now. Times in ns. Which names are set goes with
  * the scope: a client's row has no line. docs/protocol.md says what each one counts. pid and uid are
  * UINT32_MAX for other users' clients, unless you are root or the broker's user. */
 struct ptirq_stats {

@@ -710,8 +710,15 @@ def subscribers_are_told_of_their_line(_):
 def release(broker):
     with broker.client(name="victim") as victim, broker.client() as root:
         sub = victim.subscribe("demo", device="dev0", messages=True)
+        root.sim_assert("demo", "dev0", 1)
+        assert sub.wait()
         root.ask(release=pb.Release(line="demo"))
         assert victim.next_event("evicted").subscription == sub.id
+        # What it owed is owed no more; its device is quiet, and so the line need not be masked.
+        device = root.ask(get_line=pb.GetLine(line="demo")).line.devices[0]
+        unit = root.stats(pb.STATS_UNITS, "demo")[0]
+        assert device.held and unit.state == "unclaimed" and unit.rounds == 1, (device, unit)
+        root.sim_assert("demo", "dev0", 1, deassert=True)
         victim.subscribe("demo", device="dev0", messages=True)  # the client itself may go on
         root.ask(release=pb.Release(client=victim.hello.client))
         try:

@@ -193,7 +193,7 @@ def late(broker):
             deadline = time.monotonic() + 10
             while (row := row_of(client, sub)).state != "ok":  # the last answer may be on its way
                 assert time.monotonic() < deadline, row
-            assert row.timeouts >= 1 and row.stale >= 1, row  # more on a loaded machine
+            assert row.timeouts >= 1 and row.stale >= 1 and row.strikes >= 1, row  # more on a loaded machine
             unit = unit_of(client, "dev0")
             assert row.debts == unit.debts == 0 and unit.forced >= 1, (row, unit)
             device.close()
@@ -222,7 +222,30 @@ def retracted(broker):
             else:
                 gone = a.next_event("retracted")
                 assert (gone.subscription, gone.unit, gone.round) == (first.id, ask.unit, ask.round)
+            assert row_of(a, first).retracted == 1 and row_of(b, second).retracted == 0
             device.close()
+
+
+@test
+def nobody_s_interrupt(broker):
+    """Once the level goes by itself; then it stays, and the unit is throttled, for longer each time."""
+    with broker.client() as client:
+        sub = client.subscribe(LINE, device="dev0", messages=True)
+        client.sim_assert(LINE, "dev0", 1)
+        ask = sub.wait()
+        client.sim_assert(LINE, "dev0", 1, deassert=True)
+        sub.answer(ask, NOT_MINE)
+        unit = unit_of(client, "dev0")
+        assert (unit.rounds, unit.not_mine, unit.unhandled, unit.spurious) == (1, 1, 1, 1), unit
+        client.sim_assert(LINE, "dev0", 1)
+        for _ in range(2000):  # eight within 100 ms, on a machine that may be busy
+            ask = sub.wait()
+            assert ask, unit
+            sub.answer(ask, NOT_MINE)
+            unit = unit_of(client, "dev0")
+            if unit.throttled == 2:
+                break
+        assert unit.unhandled > 8 and unit.spurious == 1 and unit.throttled_ns >= 1_000_000, unit
 
 
 @test

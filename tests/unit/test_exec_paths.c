@@ -342,6 +342,7 @@ Test(exec_paths, a_holder_that_leaves_is_taken_from_the_source_first)
 	subscriber_free(sub, ARB_EV_LEAVE);
 	cr_assert_eq(soft.demoted, 1);
 	cr_assert_eq(arb_unit_state(line->arb, 0), ARB_FAULT);
+	cr_assert_eq(line->unit[0].metrics.counters.faults, 1);
 	soft.demote = 0;
 	while (arb_unit_state(line->arb, 0) == ARB_FAULT)
 		uv_run(&loop, UV_RUN_ONCE);
