@@ -27,9 +27,10 @@ enum ptirq_stats_scope {
 	PTIRQ_STATS_CLIENTS,
 };
 
-/* Counters since the broker's start (or the subscriber's), but for debts: those open now. Times in ns. Which names are set goes with
- * the scope: a client's row has no line. docs/protocol.md says what each one counts. pid and uid are
- * UINT32_MAX for other users' clients, unless you are root or the broker's user. */
+/* Counters since the broker's start (or the subscriber's), but for debts, which are those open now; times
+ * in ns. Which names are set goes with the scope: a client's row has no line. docs/protocol.md says what
+ * each one counts. pid and uid are UINT32_MAX for other users' clients, unless you are root or the
+ * broker's user. */
 struct ptirq_stats {
 	char line[64];
 	char device[64];

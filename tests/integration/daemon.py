@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """ptirq-broker as a daemon: idleness, signals, reload, the manager's notices, who may do what."""
+import collections
 import os
 import re
 import resource
@@ -15,7 +16,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from ptirq_test import BUILD, Broker, Closed, Refused, Skipped, main, need_root, pb, test  # noqa: E402
-from client import HANDLED  # noqa: E402
+from client import HANDLED, drain, wait_readable  # noqa: E402
 
 PROGRAM = os.path.join(BUILD, "broker", "ptirq-broker")
 
@@ -96,6 +97,43 @@ def an_idle_broker_makes_no_system_call(broker):
     assert {c.split()[0] for c in calls} == set(threads(broker)), calls[:10]
     busy = [c for c in calls if not re.search(r"<(unfinished|detached) \.\.\.>$", c)]
     assert not busy, f"{len(busy)} system calls: {busy[:10]}"
+
+
+@test
+def what_an_interrupt_costs(broker):
+    """By page: two waits, one write to the client, and one for who plays the device; the time is read in
+    user space, and deadlines are armed and cancelled without the kernel, but for a tick now and then."""
+    if broker.sanitized():
+        raise Skipped("the sanitizers make calls of their own")
+    rounds = 300
+    trace = os.path.join(broker.directory.name, "trace")
+    with broker.client(pages=True) as client, broker.client() as player:
+        sub = client.subscribe("demo", device="dev0")
+        device = client.grant("demo", "dev0")
+        pin = player.grant("demo", "dev0", pb.GRANT_SIM_PIN)
+
+        def interrupt():
+            drain(pin.unmasked)
+            pin.raise_(1)
+            ask = sub.wait()
+            device.serve(1)
+            sub.answer(ask, HANDLED)
+            assert wait_readable(pin.unmasked, 10)
+
+        interrupt()
+        with subprocess.Popen(["strace", "-p", str(broker.process.pid), "-o", trace],
+                              stderr=subprocess.PIPE, text=True) as strace:
+            assert "attached" in strace.stderr.readline()
+            for _ in range(rounds):
+                interrupt()
+            strace.terminate()
+        device.close()
+        pin.close()
+    with open(trace) as f:
+        calls = collections.Counter(re.findall(r"^(\w+)\(", f.read(), re.MULTILINE))
+    print("     ", dict(calls))
+    assert rounds < calls["write"] <= 2 * rounds + 2 and calls["epoll_wait"] <= 2.2 * rounds, calls
+    assert sum(calls.values()) - calls["write"] - calls["epoll_wait"] < rounds / 3, calls
 
 
 def threads(broker):
