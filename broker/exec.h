@@ -81,6 +81,7 @@ static inline struct sub_unit *sub_unit(struct subscriber *sub, uint8_t unit)
 	return &sub->unit[unit - sub->first_unit];
 }
 
+struct watch; /* exec_watch.c */
 struct grant; /* exec_grant.c: one that a source has not answered yet */
 
 struct line {
@@ -124,7 +125,7 @@ struct exec {
 	uint64_t started;
 	uint32_t n_lines;
 	struct line **lines; /* in the configuration's order */
-	uint32_t watchers;
+	struct watch *watchers;
 	struct subscriber *resampled; /* in this turn */
 	struct histogram response;
 	bool reloading;
@@ -257,7 +258,7 @@ bool view_stats(struct exec *exec, const struct peer *asker, const struct wire_g
 
 /* ---- exec_watch.c -------------------------------------------------------------------------------- */
 
-/* All lines if @line is NULL. 0 or -ENOMEM. */
+/* All lines if @line is "". 0, -EDQUOT or -ENOMEM. */
 int watch_start(struct exec *exec, struct session *session, const char *line);
 void watch_stop(struct exec *exec, struct session *session);
 /* A11: no direct path on a line that is watched. */

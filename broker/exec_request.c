@@ -3,6 +3,7 @@
  * Owns what each request means. Every one gets exactly one reply, from here or from whoever it is
  * handed to (a grant, a reload). An error is about the request and touches nothing else.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -186,6 +187,8 @@ static void watch(struct session *session, const struct wire_request *request)
 {
 	const char *name = request->watch.line;
 	struct exec *exec = session->all->user;
+	char problem[LIMIT_TEXT];
+	int r;
 
 	if (request->watch.stop) {
 		watch_stop(exec, session);
@@ -194,10 +197,14 @@ static void watch(struct session *session, const struct wire_request *request)
 	}
 	if (name[0] && !allowed_line(session, request->id, name))
 		return;
-	if (watch_start(exec, session, name) < 0)
-		session_status(session, request->id, WIRE_LIMIT, "out of memory");
-	else
+	r = watch_start(exec, session, name);
+	if (r == 0) {
 		ok(session, request->id);
+		return;
+	}
+	snprintf(problem, sizeof(problem), "uid %u already watches on %u connections, its limit",
+		 session->peer.uid, quota_limit(QUOTA_WATCHES));
+	session_status(session, request->id, WIRE_LIMIT, r == -EDQUOT ? problem : "out of memory");
 }
 
 static void grant_device(struct session *session, const struct wire_request *request)

@@ -11,20 +11,21 @@
 #include "broker/exec.h"
 
 struct watch {
+	struct watch *next; /* in exec->watchers */
+	struct session *session;
 	char line[LIMIT_NAME]; /* "": all that it may subscribe to */
 	uint64_t dropped;
 };
 
-static bool wants(struct session *session, const struct line *line)
+static bool wants(const struct watch *watch, const struct line *line)
 {
-	struct watch *watch = session->watch;
 	char problem[LIMIT_TEXT];
 
-	if (!watch || session->ended)
+	if (watch->session->ended)
 		return false;
 	if (watch->line[0] && strcmp(watch->line, line->config->name) != 0)
 		return false;
-	return policy_may_subscribe(line->config, &session->peer, problem);
+	return policy_may_subscribe(line->config, &watch->session->peer, problem);
 }
 
 void watch_tap(struct line *line)
@@ -33,8 +34,8 @@ void watch_tap(struct line *line)
 
 	if (!line->paths)
 		return;
-	for (struct session *s = line->exec->sessions.head; s && !tapped; s = s->next)
-		tapped = wants(s, line);
+	for (struct watch *w = line->exec->watchers; w && !tapped; w = w->next)
+		tapped = wants(w, line);
 	if (tapped == line->tapped)
 		return;
 	line->tapped = tapped;
@@ -49,17 +50,32 @@ static void tap_all(struct exec *exec)
 		watch_tap(exec->lines[i]);
 }
 
+static int begin(struct exec *exec, struct session *session)
+{
+	struct watch *watch;
+	int r = quota_charge(&session->all->quota, session->peer.uid, QUOTA_WATCHES, 1);
+
+	if (r < 0)
+		return r;
+	watch = calloc(1, sizeof(*watch));
+	if (!watch) {
+		quota_release(&session->all->quota, session->peer.uid, QUOTA_WATCHES, 1);
+		return -ENOMEM;
+	}
+	watch->session = session;
+	watch->next = exec->watchers;
+	exec->watchers = session->watch = watch;
+	return 0;
+}
+
 int watch_start(struct exec *exec, struct session *session, const char *line)
 {
-	struct watch *watch = session->watch;
+	struct watch *watch;
+	int r = session->watch ? 0 : begin(exec, session);
 
-	if (!watch) {
-		watch = calloc(1, sizeof(*watch));
-		if (!watch)
-			return -ENOMEM;
-		session->watch = watch;
-		exec->watchers++;
-	}
+	if (r < 0)
+		return r;
+	watch = session->watch;
 	snprintf(watch->line, sizeof(watch->line), "%s", line);
 	tap_all(exec);
 	return 0;
@@ -67,11 +83,16 @@ int watch_start(struct exec *exec, struct session *session, const char *line)
 
 void watch_stop(struct exec *exec, struct session *session)
 {
+	struct watch **link = &exec->watchers;
+
 	if (!session->watch)
 		return;
+	while (*link != session->watch)
+		link = &(*link)->next;
+	*link = (*link)->next;
 	free(session->watch);
 	session->watch = NULL;
-	exec->watchers--;
+	quota_release(&session->all->quota, session->peer.uid, QUOTA_WATCHES, 1);
 	tap_all(exec);
 }
 
@@ -94,17 +115,15 @@ void watch_record(struct line *line, uint8_t unit, const char *what, uint32_t ro
 		record->subscription = sub->id;
 		memcpy(record->client_name, sub->session->name, sizeof(record->client_name));
 	}
-	for (struct session *s = exec->sessions.head; s; s = s->next) {
-		struct watch *watch = s->watch;
-
-		if (!wants(s, line))
+	for (struct watch *watch = exec->watchers; watch; watch = watch->next) {
+		if (!wants(watch, line))
 			continue;
-		if (session_congested(s)) {
+		if (session_congested(watch->session)) {
 			watch->dropped++;
 			continue;
 		}
 		record->dropped = watch->dropped;
 		watch->dropped = 0;
-		session_event(s, &event);
+		session_event(watch->session, &event);
 	}
 }

@@ -31,6 +31,7 @@ uint32_t quota_limit(enum quota_kind kind)
 		[QUOTA_CLIENTS] = LIMIT_CLIENTS_PER_UID,
 		[QUOTA_SUBS] = QUOTA_SUBS_PER_UID,
 		[QUOTA_FDS] = QUOTA_FDS_PER_UID,
+		[QUOTA_WATCHES] = QUOTA_WATCHES_PER_UID,
 	};
 
 	return limit[kind];

@@ -15,12 +15,15 @@ enum quota_kind {
 	QUOTA_CLIENTS, /* connections */
 	QUOTA_SUBS,    /* subscriptions */
 	QUOTA_FDS,     /* eventfds of subscriptions of their own */
+	QUOTA_WATCHES, /* connections that watch */
 	QUOTA_N_KINDS,
 };
 
 /* Of one user; root has none. */
 #define QUOTA_SUBS_PER_UID 4096
 #define QUOTA_FDS_PER_UID  1024
+/* Each of them is a message for each thing that happens. */
+#define QUOTA_WATCHES_PER_UID 4
 
 struct quota_user;
 

@@ -8,7 +8,8 @@ import select
 import struct
 import time
 
-from adversary import LINE, Child, main, neighbour, pb, refused, test, until
+from adversary import (LINE, NOBODY, Child, main, need_root, neighbour, open_to_all, pb, refused, test,
+                       until)
 from client import HANDLED, NOT_MINE
 
 ONE = struct.pack("=Q", 1)
@@ -179,6 +180,31 @@ def a_flood_of_requests(broker):
         child.wait()
         print(f"      neighbour: p99 {alone * 1e3:.3f} ms alone, {good.p99() * 1e3:.3f} ms beside it")
         good.unmoved()
+
+
+@test
+def t12_watchers_of_one_user(broker):
+    """Each costs every interrupt a message or more: a few of them are enough for anybody but root."""
+    need_root("to be several users")
+    open_to_all(broker)
+
+    def watch():
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(broker.client()) for _ in range(5)]
+            for client in clients[:4] * 2:
+                client.ask(watch=pb.Watch())
+            assert "4" in refused(pb.STATUS_LIMIT, clients[4].ask, watch=pb.Watch())
+            clients[0].ask(watch=pb.Watch(stop=True))
+            clients[4].ask(watch=pb.Watch())
+            refused(pb.STATUS_LIMIT, clients[0].ask, watch=pb.Watch())
+            clients[1].close()
+            until(lambda: len(clients[2].stats(pb.STATS_CLIENTS)) == 4, "it has gone")
+            clients[0].ask(watch=pb.Watch())
+
+    Child(watch, uid=NOBODY).wait()
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(broker.client()).ask(watch=pb.Watch())
 
 
 @test
