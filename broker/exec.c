@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "broker/log.h"
@@ -23,13 +24,21 @@ static void queue(struct line *line, const struct arb_event *event)
 	exec->queue[exec->queue_tail++] = (struct exec_event){.line = line, .event = *event};
 }
 
+static void debug_operation(struct line *line, const struct arb_action *action, const char *result)
+{
+	char text[256];
+
+	arb_action_format(action, text, sizeof(text));
+	log_write(7, NULL, "%s: %s: %s", line->config->name, text, result);
+}
+
 /* House rule: a failed action comes back as an event. */
 static void outcome(struct line *line, const struct arb_action *action, int error)
 {
+	if (__builtin_expect(log_topics & LOG_SOURCE, 0))
+		debug_operation(line, action, error ? strerror(-error) : "done");
 	if (error == 0)
 		return;
-	log_debug(LOG_SOURCE, "line %s: action %u on unit %u device %u: error %d",
-		  line->config->name, action->kind, action->unit, action->device, error);
 	queue(line, &(struct arb_event){
 			    .kind = ARB_EV_OP_FAILED,
 			    .op = action->kind,
@@ -81,6 +90,11 @@ static void sample(struct line *line, const struct arb_action *action)
 	struct source_level level = line->source->ops->sample(line->source, action->unit);
 	struct unit *unit = &line->unit[action->unit];
 
+	if (__builtin_expect(log_topics & LOG_SOURCE, 0))
+		debug_operation(line, action,
+				level.asserted < 0 ? "unknown"
+				: level.asserted   ? "asserted"
+						   : "deasserted");
 	unit->status = (unit->status & ~level.known) | (level.status & level.known);
 	queue(line, &(struct arb_event){
 			    .kind = ARB_EV_LEVEL,

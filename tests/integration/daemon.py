@@ -482,13 +482,17 @@ def commands(broker):
 
 @test
 def debug_output(broker):
-    with Configured(CONFIG, env={"PTIRQ_DEBUG": "wire,arb"}) as b, b.client() as client:
+    with Configured(CONFIG, env={"PTIRQ_DEBUG": "wire,arb,source"}) as b, b.client() as client:
         sub = client.subscribe("a", device="dev0", messages=True)
         client.sim_assert("a", "dev0", 1)
-        sub.answer(sub.wait(), HANDLED)
+        ask = sub.wait()
+        client.sim_assert("a", "dev0", 1, deassert=True)
+        sub.answer(ask, HANDLED)
         said = b.said()
-        for words in ("request 1 of kind", "FIRED unit=0", "ASK unit=0", "VERDICT unit=0"):
+        for words in ("request 1 of kind", "FIRED unit=0", "ASK unit=0", "VERDICT unit=0", "UNMASK unit=0: done",
+                      "UNQUIET_DEVICE device=0: done"):
             assert words in said, said
+        assert re.search(r"SAMPLE_LEVEL unit=0 .*: deasserted", said), said
 
 
 @test
