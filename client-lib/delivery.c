@@ -176,6 +176,13 @@ static int may_take(struct ptirq_sub *sub)
 	return 0;
 }
 
+/* Nothing has failed, so what failed before is not the reason; but without a broker that is. */
+static void no_failure(struct ptirq *ptirq)
+{
+	if (ptirq->link == LINK_UP)
+		ptirq->error[0] = 0;
+}
+
 int ptirq_take(struct ptirq_sub *sub, struct ptirq_irq *ret)
 {
 	int r = may_take(sub);
@@ -183,7 +190,10 @@ int ptirq_take(struct ptirq_sub *sub, struct ptirq_irq *ret)
 	if (r < 0)
 		return r;
 	news_take(sub->ptirq);
-	return take(sub, ret);
+	r = take(sub, ret);
+	if (r < 0)
+		no_failure(sub->ptirq);
+	return r;
 }
 
 /* ---- awake ---- */
@@ -242,6 +252,8 @@ int ptirq_wait(struct ptirq_sub *sub, struct ptirq_irq *ret, int timeout_ms)
 		if (r < 0)
 			break;
 	}
+	if (r == -ETIMEDOUT || r == -EINTR)
+		no_failure(ptirq);
 	rest(ptirq);
 	/* What was found for others must not wait until the next message. */
 	if (ptirq->ready || ptirq->watch.first)

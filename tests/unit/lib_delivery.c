@@ -62,6 +62,18 @@ Test(lib_delivery, nothing)
 	cr_assert_eq(ptirq_wait(sub, &irq, 20), -ETIMEDOUT);
 }
 
+/* What failed before is not why nothing has come. */
+Test(lib_delivery, nothing_has_no_sentence)
+{
+	cr_assert_eq(ptirq_ack(sub, &irq, 9), -EINVAL);
+	cr_assert_neq(ptirq_error(p)[0], 0);
+	cr_assert_eq(ptirq_wait(sub, &irq, 0), -ETIMEDOUT);
+	cr_assert_str_eq(ptirq_error(p), "");
+	cr_assert_eq(ptirq_ack(sub, &irq, 9), -EINVAL);
+	cr_assert_eq(ptirq_take(sub, &irq), -EAGAIN);
+	cr_assert_str_eq(ptirq_error(p), "");
+}
+
 Test(lib_delivery, one)
 {
 	fake_asleep(fake);
