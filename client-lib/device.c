@@ -120,8 +120,9 @@ int ptirq_map_device(struct ptirq *ptirq, const char *line, const char *device, 
 	if (r < 0)
 		return r;
 	if (index >= reply.grant.n)
-		r = fail(ptirq, -ENOENT, "%s of %s has %u regions: there is no number %u", device,
-			 line, reply.grant.n, index);
+		r = fail(ptirq, -ENOENT,
+			 "%s of %s has no region number %u: it has %u, counted from 0", device,
+			 line, index, reply.grant.n);
 	else
 		r = region_map(ptirq, &reply, index, fds[index], ret);
 	for (int i = 0; i < LIMIT_MESSAGE_FDS; i++)

@@ -392,7 +392,7 @@ Test(lib_open, devices)
 	cr_assert_eq(memcmp(map.addr, "ptirq", 5), 0);
 	ptirq_unmap_device(&map);
 	cr_assert_eq(ptirq_map_device(p, "demo", "dev0", 1, &map), -ENOENT);
-	says("no number 1");
+	says("no region number 1: it has 1");
 	cr_assert_eq(ptirq_sim_open(p, "demo", "dev0", &pin), 0);
 	cr_assert_eq(memcmp(pin.registers.addr, "ptirq", 5), 0);
 	cr_assert_geq(pin.pin_fd, 0);
