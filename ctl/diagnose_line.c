@@ -14,6 +14,18 @@ struct telling {
 	struct findings *findings;
 };
 
+/* Where somebody subscribes to the unit, but nobody who answers to all its devices. */
+static void tell_held(const struct telling *telling, uint32_t unit)
+{
+	const struct ptirq_device_info *device = telling->info->device;
+
+	for (uint32_t i = 0; i < telling->info->n_devices; i++)
+		if (device[i].unit == unit && device[i].flags & PTIRQ_DEV_HELD)
+			found_note(telling->findings, "held", telling->info->name,
+				   "device %s is kept quiet: nobody who answers wants it",
+				   device[i].name);
+}
+
 /* docs/protocol.md, "States, statistics, watching". The line's problem has told of absent ones. */
 static int tell_unit(const struct ptirq_stats *s, void *userdata)
 {
@@ -47,6 +59,8 @@ static int tell_unit(const struct ptirq_stats *s, void *userdata)
 	else if (strcmp(s->state, "unclaimed") == 0)
 		found_note(telling->findings, "unclaimed", line,
 			   "nobody subscribes to %s, so it is kept quiet", which);
+	if (strcmp(s->state, "unclaimed") != 0)
+		tell_held(telling, s->unit);
 	return 0;
 }
 
@@ -83,11 +97,6 @@ int diagnose_line(struct ctl *ctl, const struct ptirq_line_info *info, struct fi
 
 	if (info->problem[0])
 		found_problem(ret, "broker", info->name, "%s", info->problem);
-	for (uint32_t i = 0; i < info->n_devices; i++)
-		if (info->device[i].flags & PTIRQ_DEV_HELD && info->n_subscribers)
-			found_note(ret, "held", info->name,
-				   "device %s is kept quiet: nobody who answers wants it",
-				   info->device[i].name);
 	r = ptirq_get_stats(ctl->ptirq, PTIRQ_STATS_UNITS, info->name, tell_unit, &telling);
 	if (r == 0)
 		r = ptirq_get_stats(ctl->ptirq, PTIRQ_STATS_SUBSCRIBERS, info->name,
