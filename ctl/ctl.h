@@ -55,7 +55,9 @@ int usage(const struct ctl *ctl, const char *format, ...) __attribute__((format(
 /* The exit status for a failed call of the library, after its sentence. */
 int refused(const struct ctl *ctl, int err);
 /* For verbs with positional arguments only: true if their number is within; else usage() was said. */
-bool arguments_between(const struct ctl *ctl, int argc, int least, int most);
+bool arguments_between(const struct ctl *ctl, int argc, char **argv, int least, int most);
+/* EXIT_USAGE for what getopt_long() has refused; @verb is what takes the options. */
+int bad_option(const struct ctl *ctl, const char *verb, char **argv);
 /* A number, or false. */
 bool parse_number(const char *text, uint64_t most, uint64_t *ret);
 

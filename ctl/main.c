@@ -90,13 +90,21 @@ int usage(const struct ctl *ctl, const char *format, ...)
 	return EXIT_USAGE;
 }
 
-bool arguments_between(const struct ctl *ctl, int argc, int least, int most)
+bool arguments_between(const struct ctl *ctl, int argc, char **argv, int least, int most)
 {
 	if (argc - 1 < least)
 		usage(ctl, "%s: something is missing", ctl->verb);
 	else if (argc - 1 > most)
-		usage(ctl, "%s: too much", ctl->verb);
+		usage(ctl, "%s: '%s' is too much%s", ctl->verb, argv[most + 1],
+		      argv[most + 1][0] == '-'
+			      ? ": options of ptirqctl itself stand before the verb"
+			      : "");
 	return argc - 1 >= least && argc - 1 <= most;
+}
+
+int bad_option(const struct ctl *ctl, const char *verb, char **argv)
+{
+	return usage(ctl, "%s: '%s' is no option, or needs a value", verb, argv[optind - 1]);
 }
 
 bool parse_number(const char *text, uint64_t most, uint64_t *ret)
@@ -146,6 +154,20 @@ int reach(struct ctl *ctl)
 	return r == 0 ? EXIT_FINE : unreachable(ctl, r);
 }
 
+/* --json, wherever it stands after the verb. What argc becomes. */
+static int take_json(struct ctl *ctl, int argc, char **argv)
+{
+	int n = 0;
+
+	for (int i = 0; i < argc; i++)
+		if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0)
+			ctl->json = true;
+		else
+			argv[n++] = argv[i];
+	argv[n] = NULL;
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -188,10 +210,8 @@ int main(int argc, char **argv)
 		verb_help(verb);
 		return EXIT_FINE;
 	}
-	if (argc > 1 && strcmp(argv[argc - 1], "--json") == 0) {
-		ctl.json = true;
-		argv[--argc] = NULL;
-	}
+	argc = take_json(&ctl, argc, argv);
+	opterr = 0; /* the verbs say it in their own words */
 	c = verb->run(&ctl, argc, argv);
 	ptirq_close(ctl.ptirq);
 	return c;

@@ -92,29 +92,36 @@ static int parse(struct ctl *ctl, int argc, char **argv, struct run *run)
 		{"log", required_argument, NULL, 'o'},
 		{0},
 	};
-	bool fine = true;
-	int c;
+	uint64_t least, most, *number;
+	int c, option;
 
 	*run = (struct run){.line = "demo", .bits = 1, .seed = 1};
 	optind = 0;
-	while (fine && (c = getopt_long(argc, argv, "", options, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "", options, &option)) != -1) {
+		least = 0;
+		most = UINT64_MAX;
+		number = NULL;
 		switch (c) {
 		case 'l': run->line = optarg; break;
 		case 'd':
-			fine = run->n_wanted < MAX_DEVICES;
-			if (fine)
-				run->wanted[run->n_wanted++] = optarg;
+			if (run->n_wanted == MAX_DEVICES)
+				return usage(ctl, "sim run: a line has at most %d devices",
+					     MAX_DEVICES);
+			run->wanted[run->n_wanted++] = optarg;
 			break;
-		case 'r': fine = parse_number(optarg, 1000000000, &run->rate); break;
-		case 'n': fine = parse_number(optarg, UINT64_MAX, &run->count); break;
-		case 'b': fine = parse_number(optarg, 32, &run->bits) && run->bits; break;
-		case 's': fine = parse_number(optarg, UINT64_MAX, &run->seed); break;
-		case 'w': fine = parse_number(optarg, 86400000, &run->drain_ms); break;
+		case 'r': number = &run->rate, most = 1000000000; break;
+		case 'n': number = &run->count; break;
+		case 'b': number = &run->bits, least = 1, most = 32; break;
+		case 's': number = &run->seed; break;
+		case 'w': number = &run->drain_ms, most = 86400000; break;
 		case 'o': run->log_path = optarg; break;
-		default: return usage(ctl, "sim run: see ptirqctl sim --help");
+		default: return bad_option(ctl, "sim run", argv);
 		}
-	if (!fine)
-		return usage(ctl, "sim run: '%s' is out of range", optarg);
+		if (number && (!parse_number(optarg, most, number) || *number < least))
+			return usage(ctl,
+				     "sim run: --%s %s: not a number from %" PRIu64 " to %" PRIu64,
+				     options[option].name, optarg, least, most);
+	}
 	if (optind < argc)
 		return usage(ctl, "sim run: '%s' is too much", argv[optind]);
 	return EXIT_FINE;
@@ -253,8 +260,13 @@ static int report(struct ctl *ctl, const struct run *run)
 			   (uint64_t)__builtin_popcount(
 				   atomic_load(&run->player[i].registers->status)));
 	output_close(output);
-	/* Asked to see everything served, and it was not. */
-	return run->drain_ms && left ? EXIT_NO : EXIT_FINE;
+	if (!run->drain_ms || !left)
+		return EXIT_FINE;
+	fprintf(stderr,
+		"ptirqctl: %" PRIu64 " not served %" PRIu64
+		" ms after the last: `ptirqctl show %s` tells who subscribes\n",
+		left, run->drain_ms, run->line);
+	return EXIT_NO;
 }
 
 int sim_run(struct ctl *ctl, int argc, char **argv)

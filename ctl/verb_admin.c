@@ -19,7 +19,7 @@ int verb_release(struct ctl *ctl, int argc, char **argv)
 	struct output *output;
 	int r;
 
-	if (!arguments_between(ctl, argc, 1, 1))
+	if (!arguments_between(ctl, argc, argv, 1, 1))
 		return EXIT_USAGE;
 	r = reach(ctl);
 	if (r != EXIT_FINE)
@@ -43,8 +43,7 @@ int verb_reload(struct ctl *ctl, int argc, char **argv)
 	struct output *output;
 	int r;
 
-	(void)argv;
-	if (!arguments_between(ctl, argc, 0, 0))
+	if (!arguments_between(ctl, argc, argv, 0, 0))
 		return EXIT_USAGE;
 	r = reach(ctl);
 	if (r != EXIT_FINE)
@@ -120,7 +119,7 @@ int verb_check(struct ctl *ctl, int argc, char **argv)
 	char said[4096];
 	bool fine;
 
-	if (!arguments_between(ctl, argc, 1, 1))
+	if (!arguments_between(ctl, argc, argv, 1, 1))
 		return EXIT_USAGE;
 	fine = ask_broker(argv[1], said, sizeof(said)) == 0;
 	if (!ctl->json && !fine) {

@@ -51,7 +51,7 @@ static int parse(struct ctl *ctl, int argc, char **argv, bool binds, struct orde
 		case 'f': order->force = true; break;
 		case 'p': order->persistent = true; break;
 		case 'd': order->driver = optarg; break;
-		default: return usage(ctl, "%s: no such option", ctl->verb);
+		default: return bad_option(ctl, ctl->verb, argv);
 		}
 	if (!binds && (order->force || order->persistent || strcmp(order->driver, HELPER) != 0))
 		return usage(ctl, "unbind: no such option");

@@ -141,7 +141,7 @@ int verb_doctor(struct ctl *ctl, int argc, char **argv)
 	enum hw_bus bus = HW_PCI;
 	int r = 0, error;
 
-	if (!arguments_between(ctl, argc, 0, 1))
+	if (!arguments_between(ctl, argc, argv, 0, 1))
 		return EXIT_USAGE;
 	if (argc > 1 && hw_address(argv[1], &bus, name))
 		visit.address = name;

@@ -32,8 +32,7 @@ int verb_lines(struct ctl *ctl, int argc, char **argv)
 	struct output *output;
 	int r;
 
-	(void)argv;
-	if (!arguments_between(ctl, argc, 0, 0))
+	if (!arguments_between(ctl, argc, argv, 0, 0))
 		return EXIT_USAGE;
 	r = reach(ctl);
 	if (r != EXIT_FINE)
@@ -87,7 +86,7 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
 	struct output *output;
 	int r;
 
-	if (!arguments_between(ctl, argc, 1, 1))
+	if (!arguments_between(ctl, argc, argv, 1, 1))
 		return EXIT_USAGE;
 	r = reach(ctl);
 	if (r != EXIT_FINE)

@@ -169,8 +169,7 @@ int verb_scan(struct ctl *ctl, int argc, char **argv)
 	char *configuration;
 	struct hw hw;
 
-	(void)argv;
-	if (!arguments_between(ctl, argc, 0, 0))
+	if (!arguments_between(ctl, argc, argv, 0, 0))
 		return EXIT_USAGE;
 	hw_load(&hw);
 	configuration = stanza(&hw);

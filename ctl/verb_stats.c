@@ -96,7 +96,7 @@ int verb_stats(struct ctl *ctl, int argc, char **argv)
 	struct listing listing;
 	int r;
 
-	if (!arguments_between(ctl, argc, 0, 1))
+	if (!arguments_between(ctl, argc, argv, 0, 1))
 		return EXIT_USAGE;
 	r = reach(ctl);
 	if (r != EXIT_FINE)
@@ -175,8 +175,7 @@ int verb_clients(struct ctl *ctl, int argc, char **argv)
 	struct clients clients = {.ctl = ctl};
 	int r;
 
-	(void)argv;
-	if (!arguments_between(ctl, argc, 0, 0))
+	if (!arguments_between(ctl, argc, argv, 0, 0))
 		return EXIT_USAGE;
 	r = reach(ctl);
 	if (r != EXIT_FINE)

@@ -57,8 +57,7 @@ int verb_status(struct ctl *ctl, int argc, char **argv)
 	struct output *output;
 	int r;
 
-	(void)argv;
-	if (!arguments_between(ctl, argc, 0, 0))
+	if (!arguments_between(ctl, argc, argv, 0, 0))
 		return EXIT_USAGE;
 	r = reach(ctl);
 	if (r != EXIT_FINE)

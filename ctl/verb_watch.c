@@ -81,11 +81,11 @@ int verb_watch(struct ctl *ctl, int argc, char **argv)
 	optind = 0;
 	while ((c = getopt_long(argc, argv, "n:", options, NULL)) != -1)
 		if (c == '?')
-			return usage(ctl, "watch takes --count and a line");
+			return bad_option(ctl, "watch", argv);
 		else if (!parse_number(optarg, UINT64_MAX, &watch.left) || !watch.left)
 			return usage(ctl, "watch: --count takes a number from 1");
 	if (argc - optind > 1)
-		return usage(ctl, "watch: too much");
+		return usage(ctl, "watch: '%s' is too much", argv[optind + 1]);
 	r = reach(ctl);
 	if (r != EXIT_FINE)
 		return r;

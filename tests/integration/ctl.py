@@ -298,6 +298,7 @@ def sim_run_without_drivers(broker):
     out, err = process.communicate(timeout=10)
     assert process.returncode == NO, "what is pending after --drain is no"
     assert json.loads(out)["asserted"] == 3 and json.loads(out)["pending"] == 9, (out, err)
+    assert re.match("ptirqctl: 9 not served 1 ms after the last: .*show demo", err), err
 
 
 # ------------------------------------------------------------------------------------ exit statuses
@@ -312,6 +313,12 @@ def usage(broker):
                  ["sim", "assert", "demo", "dev0", "zero"], ["sim", "run", "--bits", "33"],
                  ["sim", "run", "--count", "-1"], ["sim", "run", "x"]):
         ctl(broker, *args, status=USAGE)
+    for args, words in ((["sim", "run", "--bits", "33"], "--bits 33: not a number from 1 to 32"),
+                        (["sim", "run", "--nosuch"], "sim run: '--nosuch' is no option"),
+                        (["bind", "--nosuch", "00:05.0"], "bind: '--nosuch' is no option"),
+                        (["watch", "demo", "x"], "'x' is too much"),
+                        (["lines", "--socket", "x"], "'--socket' is too much: .* before the verb")):
+        assert re.search(words, ctl(broker, *args, status=USAGE)), args
     for args in ([], ["--nosuch"], ["--socket"]):
         process = start(broker, *args)
         process.communicate(timeout=10)
@@ -356,6 +363,8 @@ def socket_and_json_in_every_place(broker):
                              env={**os.environ, "PTIRQ_SOCKET": "/nonexistent"}, timeout=10)
     assert process.returncode == FINE and json.loads(process.stdout)["lines"]
     assert json.loads(ctl(broker, "lines", "--json"))["lines"]
+    assert json.loads(ctl(broker, "show", "--json", "demo"))["name"] == "demo"
+    assert json.loads(ctl(broker, "sim", "run", "-j", "--count", "1"))["asserted"] == 1
 
 
 main(__name__)
