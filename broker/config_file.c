@@ -147,10 +147,12 @@ static char *next_line(char *buffer, int size, void *stream)
 	if (*start != '[')
 		return buffer;
 	end = strchr(start, ']');
-	if (end) {
-		*end = 0;
-		section_begin(reader, start + 1);
+	if (!end) {
+		mistake(reader, reader->at, "a section's heading without its ]");
+		return NULL;
 	}
+	*end = 0;
+	section_begin(reader, start + 1);
 	return buffer;
 }
 

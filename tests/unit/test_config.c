@@ -87,9 +87,10 @@ static const struct {
 	{"[line a/b]\n",
 	 "@:1: \"a/b\" is no name of a line: letters, digits and ._:@- only, at most "
 	 "63"},
+	{"[line a\nsource = sim\n", "@:1: a section's heading without its ]"},
 	{"source = sim\n", "@:1: a key before the first [broker] or [line NAME]"},
 	{"[broker]\nhello\n", "@:2: neither KEY = VALUE, nor [SECTION], nor a comment"},
-	{"[broker\n", "@:1: neither KEY = VALUE, nor [SECTION], nor a comment"},
+	{"[broker\n", "@:1: a section's heading without its ]"},
 	{"[line a]\nsource=sim\ndevice=x\n[line a]\n", "@:4: line a is in @:1 already"},
 	{"[line a]\nsource=sim\nsource=uio\n", "@:3: source= was given in line 2 already"},
 	{"[line a]\nsource=sim\ndevice=x\ndevice=x\n", "@:4: device x: line a has it already"},
