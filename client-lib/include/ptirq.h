@@ -307,7 +307,8 @@ struct ptirq_map {
 
 /*
  * Map a device's register region number @index (0 is the first) read-write, if policy grants it
- * (grant= in the line's configuration). The caller's; ptirq_unmap_device() it.
+ * (grant= in the line's configuration). The caller's; ptirq_unmap_device() it. A real device's stays good
+ * when the broker restarts; a soft one's registers are the broker's, and another epoch's are others.
  * -EACCES: not granted, ptirq_error() names the setting; -ENOENT: no such line, device or region;
  * -ENODEV: the device is not there; -EIO: the kernel refused; or mmap()'s errors.
  */
