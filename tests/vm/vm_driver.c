@@ -250,7 +250,7 @@ static void parse(struct driver *d, int argc, char **argv)
 		}
 	}
 	if (!d->line || !d->device || d->log < 0)
-		errx(2, "--line, --device and --log are needed");
+		errx(2, "--line, --device and --log are needed; --bar without grant = yes");
 }
 
 int main(int argc, char **argv)
