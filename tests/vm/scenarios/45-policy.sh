@@ -38,6 +38,11 @@ ungranted() {
 }
 check policy.ungranted "$(ungranted || true; cat /tmp/refused.out)" ungranted
 
-second=$(ptirq-broker --config /tmp/ptirq.conf --socket /tmp/second.sock 2>&1 & sleep 1; kill $!)
-check policy.second-broker "$(echo "$second" | grep "^line")" says "$second" "$EDU0 is in use by ptirq-broker (pid $broker)"
+ptirq-broker --config /tmp/ptirq.conf --socket /tmp/second.sock >/tmp/second.out 2>&1 &
+second=$!
+in_use() { grep -q "$EDU0 is in use by ptirq-broker (pid $broker)" /tmp/second.out; }
+await 10 in_use || true
+check policy.second-broker "$(grep "^line" /tmp/second.out)" in_use
+kill $second
+wait $second
 broker_stop
