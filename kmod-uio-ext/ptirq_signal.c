@@ -133,6 +133,8 @@ struct ptirq_signals *ptirq_line_signals(struct ptirq_line *line, u32 device)
 
 	if (device == PTIRQ_UIO_LINE)
 		return &line->signals;
+	if (device >= PTIRQ_UIO_MAX_DEVICES)
+		return ERR_PTR(-ENODEV); /* PTIRQ_LINE_UNIT is no device */
 	ret = ptirq_line_check_held(line, device);
 	return ret ? ERR_PTR(ret) : &ptirq_line_dev(line, device)->signals;
 }

@@ -185,6 +185,26 @@ static void holders(void)
 	report("platform.holders", "masked without a holder; the next one's UNMASK fires");
 }
 
+/* The entry of the line in the page has a number, but no request takes it. */
+static void refused(void)
+{
+	const uint32_t none[] = {w.devices, PTIRQ_UIO_MAX_DEVICES, PTIRQ_UIO_ENTRIES, UINT32_MAX - 1};
+	struct ptirq_uio_info device;
+
+	wire_quiet(&w);
+	for (unsigned int i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		EXPECT(helper_trigger(w.line, none[i], w.trigger) == -ENODEV);
+		EXPECT(helper_notify(w.line, none[i], &w.trigger, 1) == -ENODEV);
+		EXPECT(helper_resample(w.line, none[i], w.trigger) == -ENODEV);
+		EXPECT(helper_ack(w.line, none[i], wire_entry(&w).generation, 0) == -ENODEV);
+		EXPECT(helper_mask(w.line, none[i]) == -ENODEV);
+		EXPECT(helper_unmask(w.line, none[i]) == -ENODEV);
+		EXPECT(helper_info(w.line, none[i], &device) == -ENODEV);
+	}
+	EXPECT(wire_entry(&w).state == PTIRQ_UIO_IDLE && !wire_masked(&w));
+	report("platform.refused", "numbers that no device has");
+}
+
 /* What a UIO program has, no holder may acknowledge for it. */
 static void resample_of_uio(void)
 {
@@ -301,6 +321,7 @@ int main(int argc, char **argv)
 	two_devices();
 	keeping();
 	holders();
+	refused();
 	resample_of_uio();
 	resample_itself();
 	storm();
