@@ -62,6 +62,21 @@ void ptirq_level_defer(struct ptirq_line *line)
 		tick(line);
 }
 
+/*
+ * A device that no driver has asserts, and nobody is there to make it stop. Until the next deadline
+ * the machine has other things to do.
+ */
+void ptirq_level_rest(struct ptirq_line *line)
+{
+	if (!line->page->rests)
+		pr_warn("%s: interrupt %d is asserted by a device that no driver has\n", line->name,
+			line->irq);
+	WRITE_ONCE(line->page->rests, line->page->rests + 1);
+	ptirq_level_line(line, PTIRQ_WHY_STRAY, true);
+	if (!line->ticking)
+		tick(line);
+}
+
 /* The device's own mask in place of the line's. */
 void ptirq_level_to_device(struct ptirq_line *line, unsigned int nr)
 {
@@ -72,6 +87,19 @@ void ptirq_level_to_device(struct ptirq_line *line, unsigned int nr)
 	ptirq_level_line(line, PTIRQ_WHY_UNIT, false);
 }
 
+/* DisINTx as the page says: after a reset or a resume that did not. */
+void ptirq_level_restore(struct ptirq_line *line, struct ptirq_dev *dev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&line->lock, flags);
+	if (line->states[dev->nr].level == PTIRQ_UIO_MASK_DEVICE)
+		ptirq_intx_mask(dev->pdev);
+	else
+		ptirq_intx_unmask(dev->pdev);
+	spin_unlock_irqrestore(&line->lock, flags);
+}
+
 static enum hrtimer_restart look(struct hrtimer *timer)
 {
 	struct ptirq_line *line = container_of(timer, struct ptirq_line, deadline);
@@ -80,6 +108,7 @@ static enum hrtimer_restart look(struct hrtimer *timer)
 
 	spin_lock_irqsave(&line->lock, flags);
 	line->ticking = false;
+	ptirq_level_line(line, PTIRQ_WHY_STRAY, false);
 	nr = line->present ? __ffs(line->present) : PTIRQ_LINE_UNIT;
 	if (line->states[nr].level == PTIRQ_UIO_MASK_LINE && nr != PTIRQ_LINE_UNIT) {
 		if (ptirq_others(line))

@@ -116,15 +116,15 @@ static u32 fired(struct ptirq_line *line, u64 now)
 }
 
 /*
- * A mask can be taken away behind our back: by a write to the configuration space, by a reset that
- * restores it, and while a device is being bound. Such a device is not asked, and its interrupts
- * would end in "nobody cared". Too rare to look for at every interrupt of a neighbour, so only when
- * many in a row are nobody's.
+ * A mask can be taken away behind our back: by a write to configuration space, a reset, a bind.
+ * Such a device is not asked: "nobody cared" would be its end. Too rare to look for at each of a
+ * neighbour's interrupts, so only when many in a row are nobody's. If no mask was missing and
+ * nobody else is there, the line rests, and this one in so many is claimed, which is enough.
  */
 static bool repair(struct ptirq_line *line)
 {
 	unsigned long present = line->present;
-	bool masked, repaired, unmaskable = false;
+	bool masked, repaired, lone, unmaskable = false;
 	struct pci_dev *pdev;
 	unsigned int nr;
 
@@ -132,7 +132,8 @@ static bool repair(struct ptirq_line *line)
 		return false;
 	repaired = ptirq_pci_mask_arriving(&unmaskable);
 	/* With others on the interrupt it will be refused, and they must not wait for that. */
-	if (unmaskable && line->action == PTIRQ_SHARED && !ptirq_others(line)) {
+	lone = line->action == PTIRQ_SHARED && !ptirq_others(line);
+	if (unmaskable && lone) {
 		ptirq_level_line(line, PTIRQ_WHY_ARRIVING, true);
 		repaired = true;
 	}
@@ -146,7 +147,9 @@ static bool repair(struct ptirq_line *line)
 		WRITE_ONCE(line->page->repaired, line->page->repaired + 1);
 		repaired = true;
 	}
-	return repaired;
+	if (!repaired && lone)
+		ptirq_level_rest(line);
+	return repaired || lone;
 }
 
 /* Masks whoever asserts and returns. An interrupt of a line that is one unit is always ours. */
@@ -180,6 +183,7 @@ irqreturn_t ptirq_line_handler(int irq, void *data)
 /* By request: a device by its own mask, whatever it was masked by before. */
 void ptirq_line_mask_unit(struct ptirq_line *line, unsigned int nr)
 {
+	struct ptirq_dev *dev = ptirq_line_locked_dev(line, nr);
 	struct ptirq_state *s = &line->states[nr];
 	bool was_line = s->level == PTIRQ_UIO_MASK_LINE;
 
@@ -187,8 +191,8 @@ void ptirq_line_mask_unit(struct ptirq_line *line, unsigned int nr)
 		ptirq_level_line(line, PTIRQ_WHY_UNIT, true);
 		ptirq_state_masked(s, PTIRQ_UIO_MASK_LINE);
 	} else {
-		if (ptirq_line_locked_dev(line, nr)->pdev)
-			ptirq_intx_mask(ptirq_line_locked_dev(line, nr)->pdev);
+		if (dev->pdev)
+			ptirq_intx_mask(dev->pdev);
 		ptirq_state_masked(s, PTIRQ_UIO_MASK_DEVICE);
 		if (was_line)
 			ptirq_level_line(line, PTIRQ_WHY_UNIT, false);
@@ -349,19 +353,6 @@ int ptirq_line_unmask(struct ptirq_line *line, unsigned int nr)
 		ret = unmask_unit(line, nr);
 	spin_unlock_irqrestore(&line->lock, flags);
 	return signalled(line, nr, ret);
-}
-
-/* As the page says: after a reset or a resume that did not. */
-void ptirq_line_restore(struct ptirq_line *line, struct ptirq_dev *dev)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&line->lock, flags);
-	if (line->states[dev->nr].level == PTIRQ_UIO_MASK_DEVICE)
-		ptirq_intx_mask(dev->pdev);
-	else
-		ptirq_intx_unmask(dev->pdev);
-	spin_unlock_irqrestore(&line->lock, flags);
 }
 
 /* Bits of the answer for one device. */

@@ -58,6 +58,7 @@ enum ptirq_action {
 enum ptirq_why {
 	PTIRQ_WHY_UNIT = 1,     /* the unit that fired is, or was asked to be */
 	PTIRQ_WHY_ARRIVING = 2, /* a device that is being bound asserts and has no mask */
+	PTIRQ_WHY_STRAY = 4,    /* a device that nobody has asserts: rests until the deadline */
 };
 
 struct ptirq_dev {
@@ -119,7 +120,6 @@ int ptirq_line_ack_current(struct ptirq_line *line, unsigned int nr);
 int ptirq_line_mask(struct ptirq_line *line, unsigned int nr);
 int ptirq_line_unmask(struct ptirq_line *line, unsigned int nr);
 void ptirq_line_sample(struct ptirq_line *line, struct ptirq_uio_sample *ret);
-void ptirq_line_restore(struct ptirq_line *line, struct ptirq_dev *dev);
 struct ptirq_dev *ptirq_line_locked_dev(struct ptirq_line *line, unsigned int nr);
 void ptirq_line_mask_unit(struct ptirq_line *line, unsigned int nr);
 
@@ -141,12 +141,14 @@ void ptirq_line_abandon(struct ptirq_line *line, struct ptirq_dev *dev);
 int ptirq_line_set_mode(struct ptirq_line *line, u32 mode, u32 flags);
 int ptirq_line_set_deadline(struct ptirq_line *line, u64 deadline_ns, u64 lease_ns);
 
-/* ptirq_level.c: where it is masked; all but the last two need line->lock */
+/* ptirq_level.c: where it is masked; all but the last three need line->lock */
 void ptirq_level_line(struct ptirq_line *line, enum ptirq_why why, bool masked);
 unsigned int ptirq_level_alone(struct ptirq_line *line);
 void ptirq_level_defer(struct ptirq_line *line);
+void ptirq_level_rest(struct ptirq_line *line);
 void ptirq_level_to_device(struct ptirq_line *line, unsigned int nr);
 void ptirq_level_set_deadline(struct ptirq_line *line, u64 deadline_ns);
+void ptirq_level_restore(struct ptirq_line *line, struct ptirq_dev *dev);
 void ptirq_level_init(struct ptirq_line *line);
 void ptirq_level_stop(struct ptirq_line *line);
 

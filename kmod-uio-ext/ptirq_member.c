@@ -98,7 +98,7 @@ static u32 drop_irq(struct ptirq_line *line)
 		ptirq_state_leave(&line->states[PTIRQ_LINE_UNIT]);
 		ptirq_page_publish(line, PTIRQ_LINE_UNIT);
 	} else {
-		ptirq_level_line(line, PTIRQ_WHY_ARRIVING, false);
+		ptirq_level_line(line, PTIRQ_WHY_ARRIVING | PTIRQ_WHY_STRAY, false);
 	}
 	line->action = PTIRQ_NO_ACTION;
 	spin_unlock_irq(&line->lock);

@@ -142,7 +142,7 @@ static void ptirq_reset_done(struct pci_dev *pdev)
 {
 	struct ptirq_dev *dev = pci_get_drvdata(pdev);
 
-	ptirq_line_restore(dev->line, dev);
+	ptirq_level_restore(dev->line, dev);
 }
 
 static const struct pci_error_handlers err_handler = {

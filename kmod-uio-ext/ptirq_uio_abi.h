@@ -38,7 +38,7 @@
 #include <linux/types.h>
 
 #define PTIRQ_UIO_ABI_MAJOR 1 /* differs: do not use */
-#define PTIRQ_UIO_ABI_MINOR 0 /* grows with additions */
+#define PTIRQ_UIO_ABI_MINOR 1 /* grows with additions */
 
 #define PTIRQ_UIO_MAX_DEVICES 31
 #define PTIRQ_UIO_ENTRIES (PTIRQ_UIO_MAX_DEVICES + 1) /* of the status page */
@@ -108,7 +108,8 @@ struct ptirq_uio_page {
 	__u64 repaired;      /* masks that somebody else had taken away, and that were restored */
 	__u64 conversions;   /* line masks moved to the devices, as somebody shares the line */
 	__u64 leases;        /* looks at a line that nobody holds and that has no other mask */
-	__u64 reserved[5];
+	__u64 rests;         /* line masks until the deadline, as a device without driver asserts */
+	__u64 reserved[4];
 };
 
 enum ptirq_uio_caps {

@@ -51,6 +51,33 @@ ip link set "$card" up
 check deadman.card "has its interrupts beside an asserting device that nobody holds" await 20 carrier
 ip link set "$card" down
 edu "$pci/$EDU0/resource0" ack 1
+
+# A third on the line, which no driver has, asserts: with nobody to serve it the line rests now and
+# then, and goes on for who is served.
+calls() { echo head | helper_hold "$line" --look | sed 's/.*calls=\([0-9]*\).*/\1/'; }
+edu "$pci/$EDU2/resource0" raise 0
+before=$(calls)
+poke "$EDU2" 1 $(($(command "$EDU2" 1) & ~4))
+sleep 3
+calls=$(($(calls) - before))
+check deadman.stray "$calls interrupts in 3 s that are nobody's" \
+    [ $calls -ge 100 -a $calls -le 60000 ]
+hold "$line"
+ask unmask line >/dev/null
+for nr in 0 1; do
+    eval "address=\$EDU$nr"
+    edu "$pci/$address/resource0" raise 0
+    asked deadman.stray-fires$nr "await $nr deferred" "ok state=deferred level=device *"
+    edu "$pci/$address/resource0" ack 1
+    asked deadman.stray-ack$nr "ack $nr" ok
+done
+edu "$pci/$EDU2/resource0" ack 1
+usleep 50000
+before=$(calls)
+usleep 100000
+check deadman.stray-over "$(($(calls) - before)) interrupts when it asserts no more" \
+    [ "$(calls)" -eq "$before" ]
+let_go
 for address in "$EDU0" "$EDU1"; do unbind "$address"; done
 rmmod ptirq_uio
 for address in "$EDU0" "$EDU1"; do echo >"$pci/$address/driver_override"; done
