@@ -121,10 +121,18 @@ void ptirq_line_let_go(struct ptirq_line *line)
 	line->held = false;
 }
 
-/* A UIO program's last close. If somebody holds the line, the device is his. */
+/*
+ * A UIO program's last close. If somebody holds the line, the device is his. As with uio_pci_generic
+ * it masters the bus no more: the memory that it was told to write to may be anybody's by now.
+ */
 void ptirq_line_abandon(struct ptirq_line *line, struct ptirq_dev *dev)
 {
 	ptirq_line_mask(line, ptirq_line_unit(line, dev));
+	if (dev->pdev) {
+		spin_lock_irq(&line->lock);
+		pci_clear_master(dev->pdev);
+		spin_unlock_irq(&line->lock);
+	}
 	if (!line->held)
 		begin_lease(line);
 }

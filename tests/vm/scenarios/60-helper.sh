@@ -44,12 +44,17 @@ lone_driver --uio "$(uio "$EDU1")" --device "$pci/$EDU1" --id 1 --log /tmp/lone1
 lone1=$!
 raiser --device $pci/$EDU0/resource0 --device $pci/$EDU1/resource0 --count 500 --burst 4 --seed 7 \
     --log /tmp/raised || true
+command() { od -An -tu1 -j4 -N1 "$pci/$EDU0/config"; }
+printf "\\$(printf %o $(($(command) | 4)))" |
+    dd of="$pci/$EDU0/config" bs=1 seek=4 conv=notrunc 2>/dev/null
 error=$(helper_driver "$line" --log /tmp/served $devices 2>&1) || true
 check helper.uio-holds "$error" [ "${error##*: }" = "Device or resource busy" ]
 kill $lone0 $lone1
 wait $lone0 $lone1
 compared helper.uio /tmp/raised /tmp/lone0 /tmp/lone1
 check helper.uio-closed "a device that nobody holds is masked" masked "$EDU0"
+check helper.uio-dma "and masters the bus no more, whatever became of the program's memory" \
+    [ $(($(command) & 4)) -eq 0 ]
 
 size=$(cat "$pci/$EDU0"/uio/uio*/maps/map0/size)
 check helper.uio-map "the map of BAR0 has $size bytes" [ $((size)) -eq 1048576 ]
