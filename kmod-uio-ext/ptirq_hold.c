@@ -122,8 +122,9 @@ void ptirq_line_let_go(struct ptirq_line *line)
 }
 
 /*
- * A UIO program's last close. If somebody holds the line, the device is his. As with uio_pci_generic
- * it masters the bus no more: the memory that it was told to write to may be anybody's by now.
+ * A UIO program's last close. If somebody holds the line, the device is his. As with
+ * uio_pci_generic it masters the bus no more: the memory that it was told to write to may be
+ * anybody's by now.
  */
 void ptirq_line_abandon(struct ptirq_line *line, struct ptirq_dev *dev)
 {

@@ -3,9 +3,10 @@
  * DisINTx and the interrupt status bit (ptirq_intx.h).
  *
  * pci_check_and_mask_intx() and its counterpart test and set in one go under pci_lock. They take
- * all ones, what a device that is gone reads as, for a status bit that is set. So an unplugged device
- * fires, but once: it is not asked again while it is deferred, and on its way out of that what it
- * says is looked at twice. In the handler a second look would cost every interrupt an access.
+ * all ones, what a device that is gone reads as, for a status bit that is set. So an unplugged
+ * device fires, but once: it is not asked again while it is deferred, and on its way out of that
+ * what it says is looked at twice. In the handler a second look would cost every interrupt an
+ * access.
  */
 #include "ptirq_intx.h"
 
@@ -29,14 +30,28 @@ enum ptirq_uio_status ptirq_intx_unmask_if_clear(struct pci_dev *pdev)
 	return answers(pdev) ? PTIRQ_UIO_STATUS_ASSERTED : PTIRQ_UIO_STATUS_UNKNOWN;
 }
 
+/*
+ * pci_intx() reads the register and writes it back, but not under pci_lock: what user space does
+ * meanwhile to the bits beside, bus mastering above all, would be undone. So it has to wait, unless
+ * it is waiting already. Only the one byte must not be written: QEMU takes no notice of that.
+ */
+static void set_masked(struct pci_dev *pdev, bool masked)
+{
+	bool locked = pci_cfg_access_trylock(pdev);
+
+	pci_intx(pdev, !masked);
+	if (locked)
+		pci_cfg_access_unlock(pdev);
+}
+
 void ptirq_intx_mask(struct pci_dev *pdev)
 {
-	pci_intx(pdev, 0);
+	set_masked(pdev, true);
 }
 
 void ptirq_intx_unmask(struct pci_dev *pdev)
 {
-	pci_intx(pdev, 1);
+	set_masked(pdev, false);
 }
 
 enum ptirq_uio_status ptirq_intx_sample(struct pci_dev *pdev, bool *ret_masked)

@@ -11,7 +11,7 @@ card=$(ls "$pci/$CARD/net")
 trace=/sys/kernel/tracing
 mount -t tracefs tracefs $trace
 echo 1 >$trace/events/ptirq/mask_level/enable
-for function in pci_intx pci_check_and_mask_intx pci_check_and_unmask_intx; do
+for function in ptirq_intx_mask ptirq_intx_unmask pci_check_and_mask_intx pci_check_and_unmask_intx; do
     echo "p:intx/$function $function"
 done >$trace/kprobe_events
 echo 'p:joins/request request_threaded_irq irq=%di:u32' >>$trace/kprobe_events
@@ -103,6 +103,25 @@ ask ack 0 >/dev/null
 traced adaptive.second-trace "0 unmasked -> line;0 line -> device;1 unmasked -> device;\
 1 device -> unmasked;1 unmasked -> device;1 device -> unmasked;0 device -> unmasked;\
 1 unmasked -> device;1 device -> unmasked;0 unmasked -> line;0 line -> unmasked;"
+
+# Masks come and go while its driver switches bus mastering, which is in the same register.
+let_go
+command() { od -An -tu1 -j4 -N1 "$pci/$EDU0/config"; }
+poke() { printf "\\$(printf %o "$1")" | dd of="$pci/$EDU0/config" bs=1 seek=4 conv=notrunc 2>/dev/null; }
+off=$(($(command) & ~4))
+yes "$(printf 'mask 0\nunmask 0')" | helper_hold "$line" >/dev/null &
+masker=$!
+undone=0
+for _ in $(seq 150); do
+    for value in $((off | 4)) $off; do
+        poke $value
+        [ $(($(command))) -eq $value ] || undone=$((undone + 1))
+    done
+done
+kill $masker && wait $masker || true
+check adaptive.mastering "switched 300 times, undone $undone times" [ $undone -eq 0 ]
+hold "$line"
+ask unmask line >/dev/null
 
 # A driver of the kernel's comes while the line is masked: it has its interrupts after the deadline.
 asked adaptive.deadline-low "deadline 99999 0" EINVAL
