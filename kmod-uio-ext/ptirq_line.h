@@ -211,6 +211,7 @@ extern struct platform_driver ptirq_platform_driver;
 
 /* ptirq_pci.c */
 extern struct pci_driver ptirq_pci_driver;
+void ptirq_pci_joins(const struct ptirq_dev *dev);
 bool ptirq_pci_is_arriving(void);
 bool ptirq_pci_mask_arriving(bool *ret_unmaskable);
 

@@ -208,6 +208,7 @@ int ptirq_line_join(struct ptirq_line *line, struct ptirq_dev *dev)
 	if (ret)
 		goto unlock;
 
+	ptirq_pci_joins(dev);
 	spin_lock_irq(&line->lock);
 	dev->nr = nr;
 	/* Whoever was alone on the line is so no more. */

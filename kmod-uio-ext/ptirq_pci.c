@@ -36,6 +36,15 @@ static void set_arriving(struct ptirq_dev *dev)
 	spin_unlock_irq(&arriving_lock);
 }
 
+/* It is about to be on its line, and masked and unmasked under that line's lock. */
+void ptirq_pci_joins(const struct ptirq_dev *dev)
+{
+	spin_lock_irq(&arriving_lock);
+	if (arriving == dev)
+		WRITE_ONCE(arriving, NULL);
+	spin_unlock_irq(&arriving_lock);
+}
+
 bool ptirq_pci_is_arriving(void)
 {
 	return READ_ONCE(arriving);
