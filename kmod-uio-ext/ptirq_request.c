@@ -46,6 +46,8 @@ static u32 line_caps(struct ptirq_line *line)
 {
 	u32 caps = 0;
 
+	if (!line->present)
+		return 0;
 	if (line->one_unit)
 		caps |= PTIRQ_UIO_ONE_UNIT;
 	if (line->action == PTIRQ_SHARED && ptirq_others(line))
@@ -161,6 +163,7 @@ static int line_mask(struct ptirq_file *file, void __user *arg, bool masked)
 
 static int line_sample(struct ptirq_file *file, void __user *arg)
 {
+	struct ptirq_line *line = file->line;
 	struct ptirq_uio_sample sample;
 	int ret;
 
@@ -168,12 +171,15 @@ static int line_sample(struct ptirq_file *file, void __user *arg)
 	if (ret)
 		return ret;
 	sample = (struct ptirq_uio_sample){ .size = sample.size };
-	ptirq_line_sample(file->line, &sample);
-	if (!sample.devices)
-		return -ENODEV;
-	sample.level = ptirq_wire_status(file->line->irq, file->line->type) ?:
-			       ptirq_cpa_status(file->line);
-	return put_reply(&sample, sizeof(sample), arg);
+	/* Without a device on the line its interrupt, too, may be gone by now, or another's. */
+	mutex_lock(&line->mutex);
+	ptirq_line_sample(line, &sample);
+	if (sample.devices)
+		sample.level = ptirq_wire_status(line->irq, line->type) ?: ptirq_cpa_status(line);
+	else
+		ret = -ENODEV;
+	mutex_unlock(&line->mutex);
+	return ret ?: put_reply(&sample, sizeof(sample), arg);
 }
 
 /* Has the line signal these from now on; takes over the reference. */
