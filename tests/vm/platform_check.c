@@ -188,7 +188,8 @@ static void holders(void)
 /* The entry of the line in the page has a number, but no request takes it. */
 static void refused(void)
 {
-	const uint32_t none[] = {w.devices, PTIRQ_UIO_MAX_DEVICES, PTIRQ_UIO_ENTRIES, UINT32_MAX - 1};
+	const uint32_t none[] = {w.devices, PTIRQ_UIO_MAX_DEVICES, PTIRQ_UIO_ENTRIES,
+				 UINT32_MAX - 1};
 	struct ptirq_uio_info device;
 
 	wire_quiet(&w);
