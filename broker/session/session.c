@@ -27,6 +27,46 @@
 #define SO_PEERPIDFD 77
 #endif
 
+/* ---- PTIRQ_DEBUG=wire ---------------------------------------------------------------------------- */
+
+static const char *request_name(enum wire_request_kind kind)
+{
+	static const char *const name[WIRE_N_REQUESTS] = {
+		[WIRE_REQ_UNKNOWN] = "of an unknown kind",
+		[WIRE_REQ_HELLO] = "Hello",
+		[WIRE_REQ_LIST_LINES] = "ListLines",
+		[WIRE_REQ_GET_LINE] = "GetLine",
+		[WIRE_REQ_SUBSCRIBE] = "Subscribe",
+		[WIRE_REQ_UNSUBSCRIBE] = "Unsubscribe",
+		[WIRE_REQ_ACK] = "Ack",
+		[WIRE_REQ_PARK] = "Park",
+		[WIRE_REQ_UNPARK] = "Unpark",
+		[WIRE_REQ_GET_STATS] = "GetStats",
+		[WIRE_REQ_WATCH] = "Watch",
+		[WIRE_REQ_GRANT_DEVICE] = "GrantDevice",
+		[WIRE_REQ_RELEASE] = "Release",
+		[WIRE_REQ_RELOAD] = "Reload",
+		[WIRE_REQ_SIM_ASSERT] = "SimAssert",
+	};
+
+	return name[kind];
+}
+
+static const char *event_name(enum wire_event_kind kind)
+{
+	switch (kind) {
+	case WIRE_EV_UNKNOWN: break;
+	case WIRE_EV_INTERRUPT: return "Interrupt";
+	case WIRE_EV_RETRACTED: return "Retracted";
+	case WIRE_EV_LINE_STATE: return "LineState";
+	case WIRE_EV_EPOCH: return "Epoch";
+	case WIRE_EV_EVICTED: return "Evicted";
+	case WIRE_EV_GOING_AWAY: return "GoingAway";
+	case WIRE_EV_WATCH: return "WatchRecord";
+	}
+	return "of an unknown kind";
+}
+
 /* ---- output -------------------------------------------------------------------------------------- */
 
 static const char no_watch[] = "evicted: the broker cannot watch one more descriptor";
@@ -103,6 +143,9 @@ void session_reply_fds(struct session *session, const struct wire_reply *reply, 
 			       "the reply does not fit in a message");
 		return;
 	}
+	log_debug(LOG_WIRE, "client %llu: reply %llu code %d%s%s", (unsigned long long)session->id,
+		  (unsigned long long)reply->id, (int)reply->status.code,
+		  reply->status.message[0] ? ": " : "", reply->status.message);
 	put(session, buf, size, fds, n_fds);
 }
 
@@ -131,8 +174,11 @@ void session_event_fds(struct session *session, const struct wire_event *event, 
 	if (session->ended)
 		return;
 	size = wire_event_encode(event, buf);
-	if (size >= 0)
-		put(session, buf, size, fds, n_fds);
+	if (size < 0)
+		return;
+	log_debug(LOG_WIRE, "client %llu: event %s", (unsigned long long)session->id,
+		  event_name(event->kind));
+	put(session, buf, size, fds, n_fds);
 }
 
 void session_event(struct session *session, const struct wire_event *event)
@@ -169,8 +215,8 @@ static void on_message(struct session *session, const uint8_t *data, size_t size
 		session_end(session, WIRE_INVALID, "not a ptirq.v1 request");
 		return;
 	}
-	log_debug(LOG_WIRE, "client %llu: request %llu of kind %d", (unsigned long long)session->id,
-		  (unsigned long long)request.id, request.kind);
+	log_debug(LOG_WIRE, "client %llu: request %llu %s", (unsigned long long)session->id,
+		  (unsigned long long)request.id, request_name(request.kind));
 	if (request.kind == WIRE_REQ_UNKNOWN)
 		session_status(
 			session, request.id, WIRE_UNSUPPORTED,

@@ -489,7 +489,8 @@ def debug_output(broker):
         client.sim_assert("a", "dev0", 1, deassert=True)
         sub.answer(ask, HANDLED)
         said = b.said()
-        for words in ("request 1 of kind", "FIRED unit=0", "ASK unit=0", "VERDICT unit=0", "UNMASK unit=0: done",
+        for words in ("request 1 Hello", "reply 1 code 0\n", "event Epoch", "event Interrupt",
+                      "FIRED unit=0", "ASK unit=0", "VERDICT unit=0", "UNMASK unit=0: done",
                       "UNQUIET_DEVICE device=0: done"):
             assert words in said, said
         assert re.search(r"SAMPLE_LEVEL unit=0 .*: deasserted", said), said
