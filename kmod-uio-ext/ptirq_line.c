@@ -302,26 +302,26 @@ unlock:
 	return signalled(line, nr, ret);
 }
 
-/* Of the generation at hand, if one is due. Signals nobody: 1 if the caller is to. */
-int ptirq_line_ack_current(struct ptirq_line *line, unsigned int nr)
+/* Of the generations at hand, where one is due. Signals nobody: those that the caller is to. */
+u32 ptirq_line_ack_current(struct ptirq_line *line, unsigned long units)
 {
 	struct ptirq_state *s;
 	unsigned long flags;
-	int ret;
+	unsigned int nr;
+	u32 again = 0;
 
 	spin_lock_irqsave(&line->lock, flags);
-	ret = check_unit(line, nr);
-	if (ret)
-		goto unlock;
-	s = &line->states[nr];
-	if (s->state != PTIRQ_UIO_DEFERRED)
-		goto unlock;
-	trace_acked(line->irq, nr, s->generation, false);
-	ptirq_state_ack(s, s->generation);
-	ret = unmask_unit(line, nr);
-unlock:
+	for_each_set_bit(nr, &units, PTIRQ_UIO_ENTRIES) {
+		s = &line->states[nr];
+		if (s->state != PTIRQ_UIO_DEFERRED || check_unit(line, nr) || uio_has(line, nr))
+			continue;
+		trace_acked(line->irq, nr, s->generation, false);
+		ptirq_state_ack(s, s->generation);
+		if (unmask_unit(line, nr) > 0)
+			again |= BIT(nr);
+	}
 	spin_unlock_irqrestore(&line->lock, flags);
-	return ret;
+	return again;
 }
 
 /* Whether the number is a unit's, or that of a device behind a line that is one. */

@@ -116,7 +116,7 @@ struct ptirq_line {
 /* ptirq_line.c: what happens to the units of a line; the latter two need line->lock */
 irqreturn_t ptirq_line_handler(int irq, void *data);
 int ptirq_line_ack(struct ptirq_line *line, unsigned int nr, u64 generation, bool keep_masked);
-int ptirq_line_ack_current(struct ptirq_line *line, unsigned int nr);
+u32 ptirq_line_ack_current(struct ptirq_line *line, unsigned long units);
 int ptirq_line_mask(struct ptirq_line *line, unsigned int nr);
 int ptirq_line_unmask(struct ptirq_line *line, unsigned int nr);
 void ptirq_line_sample(struct ptirq_line *line, struct ptirq_uio_sample *ret);

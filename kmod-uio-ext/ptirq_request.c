@@ -161,6 +161,20 @@ static int line_mask(struct ptirq_file *file, void __user *arg, bool masked)
 	return ret;
 }
 
+/* By status bits: a masked device does not drive the wire; of other drivers' nothing is known. */
+static u32 wire_level(struct ptirq_line *line, const struct ptirq_uio_sample *sample)
+{
+	u32 level = ptirq_wire_status(line->irq, line->type) ?: ptirq_cpa_status(line);
+
+	if (level)
+		return level;
+	if (sample->asserting & ~sample->masked)
+		return PTIRQ_UIO_STATUS_ASSERTED;
+	if (sample->unknown || line->action == PTIRQ_NO_ACTION || ptirq_others(line))
+		return PTIRQ_UIO_STATUS_UNKNOWN;
+	return PTIRQ_UIO_STATUS_CLEAR;
+}
+
 static int line_sample(struct ptirq_file *file, void __user *arg)
 {
 	struct ptirq_line *line = file->line;
@@ -175,7 +189,7 @@ static int line_sample(struct ptirq_file *file, void __user *arg)
 	mutex_lock(&line->mutex);
 	ptirq_line_sample(line, &sample);
 	if (sample.devices)
-		sample.level = ptirq_wire_status(line->irq, line->type) ?: ptirq_cpa_status(line);
+		sample.level = wire_level(line, &sample);
 	else
 		ret = -ENODEV;
 	mutex_unlock(&line->mutex);

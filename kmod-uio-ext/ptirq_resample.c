@@ -19,26 +19,31 @@
 
 struct ptirq_resample {
 	struct ptirq_line *line;
-	unsigned int nr;
+	u32 units;
 	struct eventfd_ctx *ctx;
 	wait_queue_entry_t wait;
 	poll_table table;
 	struct work_struct late;
 	struct work_struct again;
+	atomic_t asserting; /* units that again is to signal */
 };
 
 static void signal_again(struct work_struct *work)
 {
 	struct ptirq_resample *r = container_of(work, struct ptirq_resample, again);
 
-	ptirq_line_signal(r->line, BIT(r->nr));
+	ptirq_line_signal(r->line, atomic_xchg(&r->asserting, 0));
 }
 
 /* Whatever is deferred; nothing if nothing is. */
 static void acknowledge(struct ptirq_resample *r)
 {
-	if (ptirq_line_ack_current(r->line, r->nr) > 0)
-		queue_work(system_highpri_wq, &r->again);
+	u32 asserting = ptirq_line_ack_current(r->line, r->units);
+
+	if (!asserting)
+		return;
+	atomic_or(asserting, &r->asserting);
+	queue_work(system_highpri_wq, &r->again);
 }
 
 static void acknowledge_late(struct work_struct *work)
@@ -92,14 +97,14 @@ static void detach(struct ptirq_resample *r)
  * What was signalled before counts as well: one acknowledgment too many costs a signal, one too few
  * the line. The count stays until the next signal or the end.
  */
-static struct ptirq_resample *attach(struct ptirq_line *line, unsigned int nr, struct file *file)
+static struct ptirq_resample *attach(struct ptirq_line *line, u32 units, struct file *file)
 {
 	struct ptirq_resample *r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
 
 	if (!r)
 		return ERR_PTR(-ENOMEM);
 	r->line = line;
-	r->nr = nr;
+	r->units = units;
 	r->ctx = eventfd_ctx_fileget(file);
 	INIT_WORK(&r->late, acknowledge_late);
 	INIT_WORK(&r->again, signal_again);
@@ -114,20 +119,22 @@ static struct ptirq_resample *attach(struct ptirq_line *line, unsigned int nr, s
 int ptirq_line_set_resample(struct ptirq_line *line, u32 device, struct file *file)
 {
 	struct ptirq_signals *signals = ptirq_line_signals(line, device);
+	bool all = device == PTIRQ_UIO_LINE;
 	struct ptirq_resample *r;
-	int ret;
+	int ret = 0;
 
 	if (IS_ERR(signals))
 		return PTR_ERR(signals);
-	if (line->one_unit ? device != PTIRQ_UIO_LINE : device == PTIRQ_UIO_LINE)
+	if (line->one_unit && !all)
 		return -EOPNOTSUPP;
-	ret = ptirq_line_check_held(line, line->one_unit ? PTIRQ_LINE_UNIT : device);
+	if (line->one_unit || !all)
+		ret = ptirq_line_check_held(line, all ? PTIRQ_LINE_UNIT : device);
 	if (ret)
 		return ret;
 	ptirq_resample_drop(signals);
 	if (!file)
 		return 0;
-	r = attach(line, line->one_unit ? PTIRQ_LINE_UNIT : device, file);
+	r = attach(line, all ? ~0U : BIT(device), file);
 	if (IS_ERR(r))
 		return PTR_ERR(r);
 	signals->resample = r;

@@ -174,7 +174,7 @@ struct ptirq_uio_sample {
 	__u32 asserting; /* the status bit is set, masked or not */
 	__u32 masked;    /* DisINTx is set, as read from the device */
 	__u32 unknown;   /* without a status bit or an answer: in neither of the two */
-	__u32 level; /* the wire: enum ptirq_uio_status; known with HAS_LEVEL, and in mode CPA */
+	__u32 level; /* the wire: enum ptirq_uio_status; by status bits if not HAS_LEVEL or mode CPA */
 	__u32 line_masked; /* 1: at the interrupt controller */
 };
 
@@ -196,8 +196,8 @@ struct ptirq_uio_trigger {
  * SET_RESAMPLE takes the same structure: an eventfd that the kernel reads. A signal acknowledges
  * and unmasks whatever is deferred at that moment, as an ACK of the current generation; it does
  * nothing if nothing is. With a trigger that goes to one program this takes the line's holder out
- * of the way. One for each device, or for the line if it is one unit; fd -1 takes it away, and on
- * return it acts no more.
+ * of the way. One for each device, and one for the line, for all of it that the holder has; for the
+ * line only, if it is one unit. fd -1 takes it away, and on return it acts no more.
  */
 
 /*

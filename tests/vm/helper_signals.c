@@ -153,6 +153,52 @@ static void resample(void)
 	close(fd);
 }
 
+/* The line's: each device that is deferred, one that asserts still as well, and the masked one not. */
+static void resample_of_line(void)
+{
+	uint64_t generation;
+	int fd = event();
+
+	quiet();
+	EXPECT(helper_resample(c.line, PTIRQ_UIO_LINE, fd) == 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		edu_raise(&c.edu[i], 0, 1);
+		EXPECT(signals(c.trigger[i], 1) == 1);
+	}
+	generation = entry(1).generation;
+	edu_ack(&c.edu[0], 0);
+	edu_ack(&c.edu[2], 0);
+	EXPECT(helper_mask(c.line, c.nr[2]) == 0);
+	signal_event(fd);
+	EXPECT(entry(0).state == PTIRQ_UIO_IDLE && !masked(0));
+	EXPECT(signals(c.trigger[1], 1) == 1 && entry(1).generation == generation + 1);
+	EXPECT(entry(2).state == PTIRQ_UIO_MASKED && masked(2));
+	EXPECT(signals(c.trigger[0], 0) == 0 && signals(c.trigger[2], 0) == 0);
+	edu_ack(&c.edu[1], 0);
+	signal_event(fd);
+	EXPECT(entry(1).state == PTIRQ_UIO_IDLE && !masked(1));
+	EXPECT(helper_unmask(c.line, c.nr[2]) == 0);
+	EXPECT(helper_resample(c.line, PTIRQ_UIO_LINE, -1) == 0);
+	close(fd);
+	report("resample-line", "one signal for all that is deferred");
+}
+
+/* Where the interrupt controller does not tell the level: a masked device does not drive the wire. */
+static void level(void)
+{
+	struct ptirq_uio_sample sample;
+
+	quiet();
+	EXPECT(helper_sample(c.line, &sample) == 0 && sample.level == PTIRQ_UIO_STATUS_CLEAR);
+	edu_raise(&c.edu[0], 0, 1);
+	EXPECT(signals(c.trigger[0], 1) == 1);
+	EXPECT(helper_sample(c.line, &sample) == 0 && sample.level == PTIRQ_UIO_STATUS_CLEAR);
+	EXPECT(sample.asserting == 1u << c.nr[0] && sample.masked == sample.asserting);
+	edu_ack(&c.edu[0], 0);
+	EXPECT(helper_ack(c.line, c.nr[0], entry(0).generation, 0) == 0);
+	report("level", "by the status bits");
+}
+
 static void resample_replaced(void)
 {
 	int fd[2] = {event(), event()}, pipes[2];
@@ -164,7 +210,6 @@ static void resample_replaced(void)
 	EXPECT(helper_resample(c.line, c.nr[0], 999) == -EBADF);
 	EXPECT(helper_resample(c.line, c.nr[0], -2) == -EINVAL);
 	EXPECT(helper_resample(c.line, 3, fd[1]) == -ENODEV);
-	EXPECT(helper_resample(c.line, PTIRQ_UIO_LINE, fd[1]) == -EOPNOTSUPP);
 	edu_raise(&c.edu[0], 0, 1);
 	EXPECT(signals(c.trigger[0], 1) == 1);
 	edu_ack(&c.edu[0], 0);
@@ -332,6 +377,15 @@ static void uio_beside(void)
 	EXPECT(helper_trigger(c.line, c.nr[2], c.trigger[2]) == -EBUSY);
 	EXPECT(helper_resample(c.line, c.nr[2], c.trigger[2]) == -EBUSY);
 	EXPECT(helper_notify(c.line, c.nr[2], &list, 1) == -EBUSY);
+	/* The line's acknowledges for the holder alone. */
+	EXPECT(helper_resample(c.line, PTIRQ_UIO_LINE, list) == 0);
+	edu_raise(&uio.edu, 0, 4);
+	EXPECT(poll(&(struct pollfd){.fd = uio.fd, .events = POLLIN}, 1, 1000) == 1);
+	edu_ack(&uio.edu, 0);
+	signal_event(list);
+	EXPECT(entry(2).state == PTIRQ_UIO_DEFERRED && masked(2));
+	EXPECT(helper_resample(c.line, PTIRQ_UIO_LINE, -1) == 0 && signals(list, 0) == 0);
+	EXPECT(read(uio.fd, &(uint32_t){0}, 4) == 4 && uio_control(uio.fd, 1) && !masked(2));
 	EXPECT(helper_mask(c.line, PTIRQ_UIO_LINE) == 0);
 	EXPECT(masked(0) && masked(1) && !masked(2));
 	EXPECT(helper_unmask(c.line, PTIRQ_UIO_LINE) == 0);
@@ -373,6 +427,8 @@ int main(int argc, char **argv)
 	notify();
 	notify_refused();
 	resample();
+	resample_of_line();
+	level();
 	resample_replaced();
 	loop();
 	closing();
