@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 #
 # The kernel helper beside a driver of the kernel's own: a network card on the same line carries
-# traffic throughout, while one, two and three devices are served and while the one who serves them
-# is killed at random moments. Everything raised is served, and the card neither loses a frame nor
-# waits for one. VMTEST_COUNT interrupts in all.
+# traffic throughout, while one, two and three devices are served and while the one who serves them,
+# and then the broker, is killed at random moments. Everything raised is served, and the card neither
+# loses a frame nor waits for one. VMTEST_COUNT interrupts in all.
+
+. /vmtest/broker.sh
 
 load ptirq_uio
 load e1000
@@ -33,7 +35,7 @@ drive() {
     driver=$!
 }
 
-# serve NAME ADDRESS...: a quarter of all on these devices, beside the card.
+# serve NAME ADDRESS...: a fifth of all on these devices, beside the card.
 serve() {
     name=$1
     shift
@@ -45,7 +47,7 @@ serve() {
     await 10 ready
     before=$(frames)
     # shellcheck disable=SC2046 # options are words
-    raiser $(each "$@") --count $((VMTEST_COUNT / 4)) --burst 6 --gap 1000 --seed $# \
+    raiser $(each "$@") --count $((VMTEST_COUNT / 5)) --burst 6 --gap 1000 --seed $# \
         --log /tmp/raised || true
     frames=$(($(frames) - before))
     kill $driver && wait $driver
@@ -63,7 +65,7 @@ for address in $devices; do bind "$address" ptirq_uio; done
 line=$(line_of "$EDU0")
 before=$(frames)
 # shellcheck disable=SC2046
-raiser $(each $devices) --count $((VMTEST_COUNT / 4)) --burst 6 --gap 4000 --seed 4 --timeout 30 \
+raiser $(each $devices) --count $((VMTEST_COUNT / 5)) --burst 6 --gap 4000 --seed 4 --timeout 30 \
     --log /tmp/raised &
 raiser=$!
 kills=0
@@ -83,6 +85,37 @@ frames=$(($(frames) - before))
 compared neighbour.killed --repeats /tmp/raised /tmp/served
 check neighbour.killed-traffic "$frames frames while the holder was killed $kills times" \
     [ $frames -gt 50 ]
+
+# The broker in the holder's place; its drivers stay.
+broker_source=helper
+broker_config "" "$EDU0 name=dev0" "$EDU1 name=dev1" "$EDU2 name=dev2"
+broker_start
+for n in 0 1 2; do driver drv$n dev$n; done
+before=$(frames)
+# shellcheck disable=SC2046
+raiser $(each $devices) --count $((VMTEST_COUNT / 5)) --burst 6 --gap 20000 --seed 5 --timeout 30 \
+    --log /tmp/raised &
+raiser=$!
+kills=0
+served() { cat /tmp/drv0 /tmp/drv1 /tmp/drv2 | wc -l; }
+while kill -0 $raiser 2>/dev/null; do
+    # The drivers have come back to it.
+    already=$(served)
+    await 20 eval '[ $(served) -gt $already ] || ! kill -0 $raiser 2>/dev/null'
+    usleep $((RANDOM * 10))
+    kill -KILL $broker
+    wait $broker || true
+    kills=$((kills + 1))
+    usleep $((RANDOM * 2))
+    broker_start
+done
+wait $raiser
+frames=$(($(frames) - before))
+driver_stop drv0 drv1 drv2
+compared neighbour.broker --repeats /tmp/raised /tmp/drv0 /tmp/drv1 /tmp/drv2
+check neighbour.broker-traffic "$frames frames while the broker was killed $kills times" \
+    [ $frames -gt 50 -a $kills -ge 2 ]
+broker_stop
 
 kill $neighbour
 status=0
