@@ -49,12 +49,15 @@ static void table_end(struct output *output)
 {
 	if (!output->table)
 		return;
-	if (output->printed)
-		putchar('\n');
-	scols_print_table(output->table);
+	/* An empty one would be printed as an empty line. */
+	if (scols_table_get_nlines(output->table)) {
+		if (output->printed)
+			putchar('\n');
+		scols_print_table(output->table);
+		output->printed = true;
+	}
 	scols_unref_table(output->table);
 	output->table = NULL;
-	output->printed = true;
 }
 
 void output_close(struct output *output)

@@ -133,7 +133,9 @@ def what_an_interrupt_costs(broker):
         calls = collections.Counter(re.findall(r"^(\w+)\(", f.read(), re.MULTILINE))
     print("     ", dict(calls))
     assert rounds < calls["write"] <= 2 * rounds + 2 and calls["epoll_wait"] <= 2.2 * rounds, calls
-    assert sum(calls.values()) - calls["write"] - calls["epoll_wait"] < rounds / 3, calls
+    # A traced write takes so long that the watchdog interrupts it, on a busy machine.
+    others = calls.keys() - {"write", "epoll_wait", "rt_sigreturn"}
+    assert sum(calls[call] for call in others) < rounds / 3, calls
 
 
 def threads(broker):
