@@ -114,15 +114,33 @@ class Broker:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=10)
 
-    def __exit__(self, *_):
+    def where(self):
+        """What each of its threads is at."""
+        told = []
+        for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+            told.append(f"thread {thread}:")
+            for name in "stat", "wchan", "syscall", "stack":
+                try:
+                    with open(f"/proc/{self.process.pid}/task/{thread}/{name}") as f:
+                        told.append(f"{name}: {f.read()}")
+                except OSError as e:
+                    told.append(f"{name}: {e}")
+        return "\n".join(told)
+
+    def __exit__(self, failed, *_):
+        stuck = None
         if self.alive():
             try:
                 self.stop()
             except subprocess.TimeoutExpired:
+                stuck = self.where()
                 self.process.kill()
                 self.process.wait()
         self.notify.close()
         self.log.close()
+        if stuck:
+            sys.stderr.write(f"the broker did not end within 10 s of SIGTERM:\n{stuck}\n")
+            assert failed, "the broker did not end"
         if self.process.returncode != 0:
             sys.stderr.write(f"the broker ended with {self.process.returncode}:\n{self.said()}")
         self.directory.cleanup()
