@@ -174,7 +174,7 @@ struct ptirq_uio_sample {
 	__u32 asserting; /* the status bit is set, masked or not */
 	__u32 masked;    /* DisINTx is set, as read from the device */
 	__u32 unknown;   /* without a status bit or an answer: in neither of the two */
-	__u32 level; /* the wire: enum ptirq_uio_status; by status bits if not HAS_LEVEL or mode CPA */
+	__u32 level; /* the wire: enum ptirq_uio_status; without HAS_LEVEL and CPA by status bits */
 	__u32 line_masked; /* 1: at the interrupt controller */
 };
 
