@@ -35,7 +35,7 @@ enum {
 	ETHERTYPE = 0x88b5, /* IEEE: for local experiments */
 	PERIOD_US = 1000,
 	PATIENCE_US = 2000000, /* for what is under way at the end */
-	QUEUE = 1 << 21,       /* bytes, so that a frame is not sent only when the card is stuck */
+	QUEUE = 1 << 21, /* bytes, so that a frame is not sent, or lost, only for the card's sake */
 };
 
 struct frame {
@@ -75,6 +75,7 @@ static int card_open(const char *name)
 	int queue = QUEUE;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &queue, sizeof(queue)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof(queue)) < 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		err(2, "%s", name);
 	return fd;
