@@ -2,12 +2,12 @@
 /*
  * Traffic for the in-kernel neighbour of the devices under test.
  *
- *	neighbour IFACE IFACE
+ *	neighbour IFACE IFACE MS
  *
- * Sends a numbered frame each way between two interfaces of one network, every millisecond, until
+ * Sends a numbered frame each way between two interfaces of one network, every MS milliseconds, until
  * SIGTERM; then waits for those that are under way. Prints "sent=N received=N lost=N worst_us=N
  * behind=N"; fails if a frame was lost. "behind" is how many frames were under way one way at worst: a
- * card without interrupts falls behind by one a millisecond, a machine that is slow falls behind not
+ * card without interrupts falls behind by one every MS, a machine that is slow falls behind not
  * at all, as it does not send either.
  *
  * Must not know what else is on the interrupt.
@@ -32,8 +32,7 @@
 #include <time.h>
 
 enum {
-	ETHERTYPE = 0x88b5, /* IEEE: for local experiments */
-	PERIOD_US = 1000,
+	ETHERTYPE = 0x88b5,    /* IEEE: for local experiments */
 	PATIENCE_US = 2000000, /* for what is under way at the end */
 	QUEUE = 1 << 21, /* bytes, so that a frame is not sent, or lost, only for the card's sake */
 };
@@ -131,10 +130,10 @@ static int signal_fd(void)
 	return fd;
 }
 
-static int timer_fd(void)
+static int timer_fd(long ms)
 {
-	struct itimerspec period = {.it_interval.tv_nsec = PERIOD_US * 1000L,
-				    .it_value.tv_nsec = PERIOD_US * 1000L};
+	struct itimerspec period = {.it_interval.tv_nsec = ms * 1000000,
+				    .it_value.tv_nsec = ms * 1000000};
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	if (fd < 0 || timerfd_settime(fd, 0, &period, NULL) < 0)
@@ -142,11 +141,11 @@ static int timer_fd(void)
 	return fd;
 }
 
-static void run(struct traffic *t)
+static void run(struct traffic *t, long ms)
 {
 	struct pollfd fds[] = {{.fd = t->to[0].fd, .events = POLLIN},
 			       {.fd = t->to[1].fd, .events = POLLIN},
-			       {.fd = timer_fd(), .events = POLLIN},
+			       {.fd = timer_fd(ms), .events = POLLIN},
 			       {.fd = signal_fd(), .events = POLLIN}};
 	uint64_t ticks, end_us = UINT64_MAX;
 
@@ -172,13 +171,14 @@ int main(int argc, char **argv)
 {
 	struct traffic t = {0};
 	uint64_t sent, received;
+	long ms = argc == 4 ? strtol(argv[3], NULL, 10) : 0;
 
-	if (argc != 3)
-		errx(2, "usage: neighbour IFACE IFACE");
+	if (ms < 1 || ms > 999)
+		errx(2, "usage: neighbour IFACE IFACE MS");
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	t.to[0].fd = card_open(argv[1]);
 	t.to[1].fd = card_open(argv[2]);
-	run(&t);
+	run(&t, ms);
 	sent = t.to[0].sent + t.to[1].sent;
 	received = t.to[0].received + t.to[1].received;
 	printf("sent=%" PRIu64 " received=%" PRIu64 " lost=%" PRIu64 " worst_us=%" PRIu64

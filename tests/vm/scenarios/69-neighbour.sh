@@ -21,7 +21,10 @@ for interface in $card $peer; do
 done
 await 20 carrier "$card"
 await 20 carrier "$peer"
-neighbour "$card" "$peer" >/tmp/neighbour &
+# A debugging kernel takes its time, and the card has room for 256 frames.
+every=1
+[ ! -e /proc/lockdep_stats ] || every=5
+neighbour "$card" "$peer" $every >/tmp/neighbour &
 neighbour=$!
 
 # each ADDRESS...: its resource0 as an option of the raiser.
@@ -123,5 +126,5 @@ wait $neighbour || status=$?
 traffic=$(cat /tmp/neighbour)
 check neighbour.traffic "$traffic" [ $status -eq 0 ]
 behind=${traffic##*behind=}
-check neighbour.prompt "$behind frames behind at worst, at one a millisecond" [ "$behind" -le 250 ]
+check neighbour.prompt "$behind frames behind at worst, at one every $every ms" [ "$behind" -le 250 ]
 rmmod e1000
