@@ -45,7 +45,7 @@ static enum arb_invariant check_sub(const struct arb *arb, uint8_t sub)
 
 static bool waits_for_timer(const struct arb *arb, const struct arb_unit *u)
 {
-	if (u->state == ARB_FAULT)
+	if (u->state == ARB_FAULT || (u->state == ARB_UNCLAIMED && (arb->unquietable & u->devices)))
 		return u->tries < arb->config.fault_tries;
 	return u->state == ARB_THROTTLED || (u->state == ARB_POLLED && !u->open);
 }

@@ -57,6 +57,16 @@ static void wait_in(struct arb *arb, struct arb_unit *u, enum arb_state state, u
 	arb_arm(arb, u, ARB_TIMER_STATE, &u->state_token, delay, out);
 }
 
+/* A1: tried again after twice the time each time, a bounded number of times. */
+static void retry_later(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
+{
+	if (u->tries < arb->config.fault_tries)
+		arb_arm(arb, u, ARB_TIMER_STATE, &u->state_token,
+			doubled(arb->config.fault_min, u->tries++, UINT64_MAX), out);
+	else
+		report(out, ARB_REP_GAVE_UP, unit_index(arb, u), 0, u->round);
+}
+
 void arb_settle(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 {
 	assert(!u->open);
@@ -76,6 +86,8 @@ void arb_settle(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 		if (u->state != ARB_UNCLAIMED)
 			arb_enter(u, ARB_UNCLAIMED);
 		set_mask(arb, u, arb_loose(arb, u) != 0, out);
+		if (arb->unquietable & u->devices)
+			retry_later(arb, u, out); /* A1: with its mask the unit need not be */
 		return;
 	}
 	if (u->state != ARB_IDLE)
@@ -100,7 +112,7 @@ void arb_regroup(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 			arb_demote(arb, u, out);
 	} else if (u->state == ARB_THROTTLED && !u->bucket) {
 		return; /* A9: nothing shortens the pause */
-	} else if (u->state == ARB_UNCLAIMED || !any) {
+	} else if ((u->state == ARB_UNCLAIMED) == any) {
 		arb_settle(arb, u, out);
 	} else if (u->state == ARB_IDLE && arb_wants_direct(arb, u)) {
 		arb_promote(arb, u, out);
@@ -270,16 +282,6 @@ static void report_fault(const struct arb_event *ev, struct arb_actions *out)
 				      .op = ev->op});
 }
 
-/* A1: tried again after twice the time each time, a bounded number of times. */
-static void retry_later(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
-{
-	if (u->tries < arb->config.fault_tries)
-		arb_arm(arb, u, ARB_TIMER_STATE, &u->state_token,
-			doubled(arb->config.fault_min, u->tries++, UINT64_MAX), out);
-	else
-		report(out, ARB_REP_GAVE_UP, unit_index(arb, u), 0, u->round);
-}
-
 /* A1: the unit can't go on. */
 static void fail(struct arb *arb, struct arb_unit *u, const struct arb_event *ev,
 		 struct arb_actions *out)
@@ -319,10 +321,8 @@ void arb_op_failed(struct arb *arb, const struct arb_event *ev, struct arb_actio
 		arb->unquietable |= bit;
 		arb->unsure |= bit;
 		report_fault(ev, out);
-		if (u->state == ARB_UNCLAIMED) {
+		if (u->state == ARB_UNCLAIMED)
 			arb_settle(arb, u, out);
-			retry_later(arb, u, out);
-		}
 	} else if (ev->op == ARB_ACT_UNQUIET_DEVICE) {
 		/* A1: the others of the unit go on; tried again at the end of a round, or by and by. */
 		arb->unsure |= bit;

@@ -47,9 +47,12 @@ static bool excused(const struct checker *checker, unsigned int unit)
 		return true;
 	if (model_eligible(checker, unit))
 		return false;
-	/* A1: nobody is there, and a device without a mask of its own would storm. */
+	/*
+	 * A1: nobody is there, and a device without a mask of its own would storm. One whose mask fails
+	 * is not enough: it is tried again, and succeeds or is given up.
+	 */
 	for (unsigned int d = 0; d < checker->line.config.n_devices; d++)
-		if ((u->devices & BIT(d)) && !has_mask(checker, d))
+		if ((u->devices & BIT(d)) && !(checker->line.config.device_flags[d] & ARB_DEV_MASK))
 			return true;
 	return false;
 }
@@ -320,8 +323,8 @@ static bool action_taken(struct checker *checker, const struct arb_action *actio
 		if (!failed)
 			checker->device[action->device].quiet =
 				action->kind == ARB_ACT_QUIET_DEVICE;
-		else if (action->kind == ARB_ACT_QUIET_DEVICE)
-			checker->device[action->device].unquietable = true;
+		if (action->kind == ARB_ACT_QUIET_DEVICE)
+			checker->device[action->device].unquietable = failed;
 		if (failed)
 			postpone(checker, checker->line.config.device_unit[action->device]);
 		return true;

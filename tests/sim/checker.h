@@ -53,7 +53,7 @@ struct checker_device {
 	uint8_t asserts; /* one bit each function */
 	uint8_t waits;   /* ... whose owner must be asked for it */
 	bool quiet;
-	bool unquietable; /* QUIET_DEVICE failed: as if it had no mask, until it is reset */
+	bool unquietable;            /* the latest QUIET_DEVICE failed: as if it had no mask */
 	uint64_t due[SIM_FUNCTIONS]; /* promise 3 */
 };
 

@@ -92,6 +92,13 @@ Test(invariants, no_timer)
 	arb->units[0].state = ARB_FAULT;
 	expect(ARB_INV_NO_TIMER);
 	idle();
+	cr_assert_eq(script_event(&script, "LEAVE sub=0"), 0);
+	cr_assert_eq(script_event(&script, "LEAVE sub=1"), 0);
+	arb->quiet = 0;
+	arb->unquietable = 1;
+	arb->units[0].masked = true;
+	expect(ARB_INV_NO_TIMER);
+	idle();
 	arb->units[0].unhandled = 1;
 	expect(ARB_INV_NO_TIMER);
 	idle();
