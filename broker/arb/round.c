@@ -274,8 +274,12 @@ void arb_hedge(struct arb *arb, struct arb_unit *u, struct arb_actions *out)
 	u->hedged = false;
 	if (!rest)
 		return;
-	/* A3, A5: only the hedge's delay has passed; the wave still out ends within what it was granted. */
+	/*
+	 * A3, A5: only the hedge's delay has passed, and this is the last wave: one after it would come
+	 * when the first has used up its time, which is not accounted for any more.
+	 */
 	u->granted = arb->config.hedge;
+	u->candidates &= u->asked | rest;
 	ask(arb, u, rest, out);
 }
 

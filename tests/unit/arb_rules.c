@@ -255,6 +255,35 @@ Test(rules, budget)
 	}
 }
 
+/*
+ * A5: the hedge counts with what has passed only, while the first one still has its time. So whoever is
+ * in quarantine at that moment is not asked later in this round, though it is out of it by then.
+ */
+Test(rules, budget_of_a_hedge)
+{
+	start("config policy=learned strikes_max=1 n_units=2 n_devices=2 ask_deadline=90000000",
+	      "unit 0", "device 1 unit=1", 1);
+	cr_assert_eq(event("JOIN sub=1 device=0 deadline=1000000"), 0);
+	cr_assert_eq(event("JOIN sub=2 device=255"), 0);
+	cr_assert_eq(event("FIRED unit=1"), 0);
+	cr_assert_eq(event("FIRED unit=0"), 0);
+	cr_assert_eq(asked, 1u);
+	cr_assert_eq(delay_of(ARB_TIMER_ASK), s.config.round_deadline / 2);
+
+	cr_assert_eq(event("TIMER timer=ASK unit=1 sub=2 token=1"), 0);
+	cr_assert(arb_sub_quarantined(&s.arb, 2));
+	cr_assert_eq(event("TIMER timer=HEDGE unit=0 sub=0 token=@"), 0);
+	cr_assert_eq(asked, 2u);
+	cr_assert_eq(event("VERDICT unit=1 sub=2 round=1 verdict=NOT_MINE"), 0);
+	cr_assert_not(arb_sub_quarantined(&s.arb, 2));
+
+	/* After half of the budget; the third would have been given nearly all of it. */
+	cr_assert_eq(event("TIMER timer=ASK unit=0 sub=1 token=1"), 0);
+	cr_assert_eq(event("TIMER timer=ASK unit=0 sub=0 token=1"), 0);
+	cr_assert_eq(asked, 0u);
+	cr_assert_eq(arb_unit_owing(&s.arb, 0), 0u);
+}
+
 /* A9: after the pause as many as it has earned, a tenth of the bucket here, before the next pause. */
 Test(rules, storm)
 {
