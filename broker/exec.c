@@ -488,6 +488,5 @@ void exec_free(struct exec *exec)
 	if (!exec)
 		return;
 	sessions_deinit(&exec->sessions);
-	free(exec->broker);
 	free(exec);
 }

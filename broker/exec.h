@@ -118,7 +118,6 @@ struct exec {
 	uv_prepare_t prepare;
 	uv_check_t check;
 	struct opener *opener;
-	struct config *broker; /* what [broker] said at the start; without room for lines */
 	struct sessions sessions;
 	struct timers timers;
 	uint64_t now; /* ns; 0: not read in this turn */

@@ -47,27 +47,14 @@ static struct line *keep(struct exec *exec, const struct line_config *config)
 	return NULL;
 }
 
-static struct config *copy_broker(const struct config *config)
-{
-	struct config *copy = malloc(offsetof(struct config, line));
-
-	if (copy)
-		memcpy(copy, config, offsetof(struct config, line));
-	return copy;
-}
-
 int exec_apply(struct exec *exec, const struct config *config)
 {
 	struct line **lines = calloc(config->n_lines + 1, sizeof(struct line *));
 	struct line **old = exec->lines;
 	uint32_t n_old = exec->n_lines, kept = 0, n = 0;
 
-	if (lines && !exec->broker)
-		exec->broker = copy_broker(config);
-	if (!lines || !exec->broker) {
-		free(lines);
+	if (!lines)
 		return -ENOMEM;
-	}
 	for (uint32_t i = 0; i < config->n_lines; i++)
 		lines[i] = keep(exec, &config->line[i]);
 	/* A changed line's devices must be free before it is started anew. */
@@ -135,7 +122,7 @@ static void on_config(void *user, const struct opener_reply *reply, int fd)
 	struct exec *exec = user;
 	struct reload_wait *waits = exec->reload_waits;
 	const struct config *config;
-	char keys[LIMIT_TEXT], text[LIMIT_TEXT] = "";
+	const char *text;
 	int error = reply->error;
 
 	/* Asked for again meanwhile: only what is read now can be the answer. */
@@ -149,21 +136,13 @@ static void on_config(void *user, const struct opener_reply *reply, int fd)
 	exec->reload_waits = NULL;
 	if (error == 0)
 		error = map_config(fd, &config);
-	if (error == 0 && config_broker_differs(exec->broker, config, keys)) {
-		munmap((void *)config, sizeof(*config));
-		error = -EINVAL;
-		snprintf(
-			text, sizeof(text),
-			"[broker] %.400s: a change takes a restart of the broker; nothing was changed",
-			keys);
-	} else if (error == 0) {
+	if (error == 0) {
 		error = exec_apply(exec, config);
 		munmap((void *)config, sizeof(*config));
 	}
 	if (fd >= 0)
 		close(fd);
-	if (error && !text[0])
-		snprintf(text, sizeof(text), "%s", reply->error ? reply->text : strerror(-error));
+	text = reply->error ? reply->text : error ? strerror(-error) : "";
 	if (error)
 		log_error(NULL, "the configuration stays as it was: %s", text);
 	answer(waits, error ? WIRE_INVALID : WIRE_OK, text);

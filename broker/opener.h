@@ -20,7 +20,7 @@ struct opener;
 struct uv_loop_s;
 
 enum opener_verb {
-	OPENER_CONFIG, /* read the configuration (again); fd: a sealed memfd with struct config */
+	OPENER_CONFIG, /* read the configuration (again; then [broker] must not differ); fd: a sealed memfd with struct config */
 	OPENER_LOCK, /* line, device: take the lock of a device that is there; fd: hold it open to keep it (sim: none). -EBUSY: text names the holder */
 	OPENER_IDENTIFY, /* line, device: is it there, what is it: fills reply.device */
 	OPENER_UIO, /* line, device: /dev/uioN, non-blocking; needs IDENTIFY's result to be present */

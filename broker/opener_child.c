@@ -42,6 +42,20 @@ static int config_memfd(const struct config *config)
 	return error;
 }
 
+/* T30: what the broker cannot take up as it runs is refused here, so that both go on with the old one. */
+static int compare_broker(const struct child *child, const struct config *config,
+			  char text[LIMIT_TEXT])
+{
+	char keys[LIMIT_TEXT];
+
+	if (!child->config || !config_broker_differs(child->config, config, keys))
+		return 0;
+	snprintf(text, LIMIT_TEXT,
+		 "[broker] %.400s: a change takes a restart of the broker; nothing was changed",
+		 keys);
+	return -EINVAL;
+}
+
 static int do_config(struct child *child, char text[LIMIT_TEXT])
 {
 	struct config *config = calloc(1, sizeof(*config));
@@ -51,6 +65,8 @@ static int do_config(struct child *child, char text[LIMIT_TEXT])
 		error = config_load(child->path, config, text);
 	else if (!error)
 		config_sim(config);
+	if (!error)
+		error = compare_broker(child, config, text);
 	if (!error) {
 		fd = config_memfd(config);
 		error = fd < 0 ? fd : 0;
