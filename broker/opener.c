@@ -171,10 +171,10 @@ static void on_idle(uv_idle_t *idle)
 	static const struct opener_reply dead = {.error = -EPIPE, .text = HAS_ENDED};
 	struct opener *opener = idle->data;
 
-	uv_idle_stop(idle);
-	tell_first(opener, &dead, -1);
 	if (opener->first)
-		uv_idle_start(idle, on_idle);
+		tell_first(opener, &dead, -1);
+	if (!opener->first)
+		uv_idle_stop(idle);
 }
 
 /*

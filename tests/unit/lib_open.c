@@ -75,9 +75,11 @@ Test(lib_open, path_from_runtime_directory)
 	strcpy(directory, "/tmp/ptirq-run-XXXXXX");
 	cr_assert_not_null(mkdtemp(directory));
 	setenv("XDG_RUNTIME_DIR", directory, 1);
-	/* None there: the system's. */
-	ptirq_open(&p, NULL);
-	says(CHANNEL_DEFAULT_PATH);
+	/* None there: the system's, whether or not a broker runs on this machine. */
+	if (ptirq_open(&p, NULL) < 0)
+		says(CHANNEL_DEFAULT_PATH);
+	else
+		cr_assert_neq(ptirq_epoch(p), 1, "the fake one was found");
 	ptirq_close(p);
 
 	snprintf(socket, sizeof(socket), "%s/ptirq", directory);

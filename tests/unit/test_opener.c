@@ -105,6 +105,12 @@ Test(opener, a_mistake_in_the_configuration_leaves_the_old_one)
 	fake_write("ptirq.conf", "[line b]\n");
 	refused(OPENER_CONFIG, "", -EINVAL, "ptirq.conf:1: line b has no source=");
 	cr_assert_eq(call(OPENER_IDENTIFY, "d", NULL), 0, "%s", reply.text);
+	/* One that the broker could not take up as it runs is such a mistake. */
+	fake_write("ptirq.conf", "[broker]\ncpu = 1\nmax-clients = 9\n"
+				 "[line a]\nsource = uio\ndevice = 0000:00:05.0 name=other\n");
+	refused(OPENER_CONFIG, "", -EINVAL,
+		"[broker] max-clients=, cpu=: a change takes a restart");
+	cr_assert_eq(call(OPENER_IDENTIFY, "d", NULL), 0, "%s", reply.text);
 }
 
 Test(opener, sim_opens_nothing)
@@ -378,6 +384,11 @@ Test(opener, a_dead_opener_says_so_to_everybody)
 	while (answers < 3)
 		uv_run(&loop, UV_RUN_ONCE);
 	cr_assert(errors[0] == -EPIPE && errors[1] == -EPIPE && errors[2] == -EPIPE);
+	/* Nobody is left to be told. */
+	ask(OPENER_IDENTIFY, 7);
+	opener_cancel(opener, &errors[7]);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	cr_assert_eq(answers, 3);
 	cr_assert_not_null(strstr(opener_problem(opener), "has ended"));
 	opener_free(opener);
 	opener = NULL;
