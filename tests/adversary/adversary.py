@@ -28,6 +28,16 @@ def refused(code, function, *args, **fields):
     raise AssertionError(f"not refused with {pb.StatusCode.Name(code)}")
 
 
+def lateness():
+    """How late this machine, as busy as it is, wakes anybody at all: the worst of some sleeps."""
+    worst = 0
+    for _ in range(30):
+        started = time.monotonic()
+        time.sleep(0.001)
+        worst = max(worst, time.monotonic() - started - 0.001)
+    return worst
+
+
 class Neighbour:
     """A good driver of a device, and who plays it: interrupts, one after the other, timed."""
 
@@ -42,6 +52,7 @@ class Neighbour:
         os.close(fds[2])
         os.close(fds[0])
         self.took = []
+        self.late = lateness()
 
     def interrupt(self):
         started = time.monotonic()
@@ -63,7 +74,10 @@ class Neighbour:
     def unmoved(self, ceiling=CEILING):
         print(f"      neighbour: {len(self.took)} interrupts, p99 {self.p99() * 1e3:.3f} ms, "
               f"max {max(self.took) * 1e3:.3f} ms")
-        assert self.p99() < ceiling, f"the neighbour's p99 is {self.p99() * 1e3:.1f} ms"
+        # An interrupt is several wakes, and what the machine itself adds is nobody's fault.
+        ceiling = max(ceiling, 5 * max(self.late, lateness()))
+        assert self.p99() < ceiling, (f"the neighbour's p99 is {self.p99() * 1e3:.1f} ms, "
+                                      f"more than {ceiling * 1e3:.0f} ms")
 
     def close(self):
         os.close(self.pin)

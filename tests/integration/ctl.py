@@ -265,21 +265,26 @@ def logged(path):
 
 @test
 def sim_run(broker):
-    log = os.path.join(broker.directory.name, "log")
+    log = os.path.join(broker.directory.name, "raised")
     drivers = [subprocess.Popen(
         [os.path.join(BUILD, "examples", "driver_wait"), "--device", f"dev{n}", "--count", "400"],
         env={**os.environ, "PTIRQ_SOCKET": broker.socket}, stdout=subprocess.PIPE, text=True)
         for n in range(3)]
-    for n in range(3):
-        document = ctl_json(broker, "sim", "run", "--device", f"dev{n}", "--count", "400",
-                            "--bits", "5", "--seed", str(n), "--drain", "20000", "--log", log)
-        assert document["asserted"] == 400 and document["pending"] == 0, document
-        assert listed(document, "devices") == {
-            f"dev{n}": {"name": f"dev{n}", "asserted": 400, "pending": 0}}
-        assert sum(logged(log).values()) == 400 and len(logged(log)) == 5
-    for driver in drivers:
-        assert driver.communicate(timeout=20)[0] == "served 400\n"
-        assert driver.returncode == 0
+    try:
+        for n in range(3):
+            document = ctl_json(broker, "sim", "run", "--device", f"dev{n}", "--count", "400",
+                                "--bits", "5", "--seed", str(n), "--drain", "20000", "--log", log)
+            assert document["asserted"] == 400 and document["pending"] == 0, document
+            assert listed(document, "devices") == {
+                f"dev{n}": {"name": f"dev{n}", "asserted": 400, "pending": 0}}
+            assert sum(logged(log).values()) == 400 and len(logged(log)) == 5
+        for driver in drivers:
+            assert driver.communicate(timeout=20)[0] == "served 400\n"
+            assert driver.returncode == 0
+    finally:
+        for driver in drivers:
+            driver.kill()
+            driver.communicate()
 
 
 @test

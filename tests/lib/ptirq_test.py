@@ -51,9 +51,9 @@ class Broker:
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         try:
             self._wait_ready()
-        except BaseException:
+        except BaseException as failed:
             self.process.kill()
-            self.__exit__()
+            self.__exit__(failed)
             raise
         return self
 
@@ -141,9 +141,12 @@ class Broker:
         if stuck:
             sys.stderr.write(f"the broker did not end within 10 s of SIGTERM:\n{stuck}\n")
             assert failed, "the broker did not end"
-        if self.process.returncode != 0:
-            sys.stderr.write(f"the broker ended with {self.process.returncode}:\n{self.said()}")
+        ended = self.process.returncode
+        if ended != 0:
+            sys.stderr.write(f"the broker ended with {ended}:\n{self.said()}")
         self.directory.cleanup()
+        # Killed by us, or as it should; anything else is a failure though the test saw none.
+        assert failed or ended in (0, -signal.SIGKILL), f"the broker ended with {ended}"
 
 
 class PatientBroker(Broker):
