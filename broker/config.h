@@ -60,11 +60,12 @@ struct line_config {
 struct config {
 	uint32_t magic; /* the layout of this build: both processes are one binary */
 	uint32_t n_lines;
-	char socket[LIMIT_PATH]; /* [broker] socket= */
-	uint32_t socket_mode;    /* socket-mode=, octal; default 0666: policy is per line */
-	int32_t fifo_priority;   /* fifo-priority=; 0: leave the scheduler alone */
-	int32_t cpu;             /* cpu=; -1: any */
-	bool mlock;              /* mlock= */
+	char socket[LIMIT_PATH];     /* [broker] socket= */
+	uint32_t socket_mode;        /* socket-mode=, octal; default 0666: policy is per line */
+	int32_t fifo_priority;       /* fifo-priority=; 0: leave the scheduler alone */
+	int32_t cpu;                 /* cpu=; -1: any */
+	char cpu_origin[LIMIT_PATH]; /* "FILE:LINE" of cpu=, for messages */
+	bool mlock;                  /* mlock= */
 	uint32_t max_clients;
 	struct line_config line[LIMIT_LINES];
 };

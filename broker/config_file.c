@@ -93,6 +93,7 @@ static void section_begin(struct reader *reader, char *heading)
 
 	section_end(reader);
 	memset(&reader->section, 0, sizeof(reader->section));
+	reader->section.path = reader->path;
 	reader->section.at = reader->at;
 	reader->in_section = true;
 	kind = strtok_r(heading, " \t", &rest);

@@ -201,6 +201,8 @@ static int set_cpu(const struct place *place, const struct key *key, char *value
 	}
 	if (set_number(place, key, value) < 0)
 		return problem(place, "%s=%s: a CPU's number, or any", key->name, value);
+	snprintf(place->config->cpu_origin, LIMIT_PATH, "%.*s:%d", LIMIT_PATH - 16,
+		 place->section->path, place->at);
 	return 0;
 }
 
@@ -408,26 +410,64 @@ bool config_name_is_good(const char *name)
 	return length && length < LIMIT_NAME && !name[length];
 }
 
+static const struct key *find_key(const struct key *table, size_t n, const char *name)
+{
+	for (const struct key *key = table; key < table + n; key++)
+		if (!strcmp(key->name, name))
+			return key;
+	return NULL;
+}
+
+/* The one that @name may have been meant to be: it is a part of it, or mistyped. NULL: none is near. */
+static const struct key *nearest_key(const struct key *table, size_t n, const char *name)
+{
+	size_t length = strlen(name);
+	unsigned int least = (unsigned int)length / 3 + 2, here;
+	const struct key *nearest = NULL;
+
+	for (const struct key *key = table; key < table + n; key++) {
+		here = length > 2 && strstr(key->name, name) ? 1 : distance(name, key->name);
+		if (here < least) {
+			least = here;
+			nearest = key;
+		}
+	}
+	return nearest;
+}
+
+static int no_key(const struct place *place, const char *name)
+{
+	const struct key *nearest = place->line
+					    ? nearest_key(line_keys, N_KEYS(line_keys), name)
+					    : nearest_key(broker_keys, N_KEYS(broker_keys), name);
+	const char *section = place->line ? "line" : "broker";
+
+	if (find_key(line_keys, N_KEYS(line_keys), name))
+		return problem(place, "[%s] has no key %s; it belongs to a [line NAME]", section,
+			       name);
+	if (find_key(broker_keys, N_KEYS(broker_keys), name))
+		return problem(place, "[%s] has no key %s; it belongs to [broker]", section, name);
+	if (!nearest)
+		return problem(place, "[%s] has no key %s; ptirq.conf(5) has them all", section,
+			       name);
+	return problem(place, "[%s] has no key %s; the nearest is %s", section, name,
+		       nearest->name);
+}
+
 int config_key(struct config *config, struct line_config *line, struct config_section *section,
 	       int at, const char *name, char *value, char problem[LIMIT_TEXT])
 {
-	const struct key *table = line ? line_keys : broker_keys, *key, *nearest = table;
-	size_t n = line ? N_KEYS(line_keys) : N_KEYS(broker_keys);
+	const struct key *table = line ? line_keys : broker_keys;
+	const struct key *key =
+		find_key(table, line ? N_KEYS(line_keys) : N_KEYS(broker_keys), name);
 	const struct place place = {config, line, section, at, problem};
 	bool hash = strstr(value, " #") != NULL;
 	size_t length;
 	int error;
 
 	_Static_assert(N_KEYS(line_keys) <= 32, "given_at");
-	for (key = table; key < table + n; key++) {
-		if (!strcmp(key->name, name))
-			break;
-		if (distance(name, key->name) < distance(name, nearest->name))
-			nearest = key;
-	}
-	if (key == table + n)
-		return problem(&place, "[%s] has no key %s; the nearest is %s",
-			       line ? "line" : "broker", name, nearest->name);
+	if (!key)
+		return no_key(&place, name);
 	if (section->given_at[key - table] && !key->repeats)
 		return problem(&place, "%s= was given in line %d already", name,
 			       section->given_at[key - table]);

@@ -19,7 +19,8 @@ enum config_flag {
 
 /* A section while it is being read. */
 struct config_section {
-	int at; /* the number of its heading's line */
+	const char *path; /* of its file */
+	int at;           /* the number of its heading's line */
 	bool source_given;
 	int helper_at; /* where a key was given that only the kernel helper has; 0: none was */
 	int device_at[LIMIT_DEVICES_PER_LINE];              /* where it was given */

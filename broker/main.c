@@ -116,8 +116,9 @@ static int take_cpu(const struct config *config, char problem[LIMIT_TEXT])
 	if (sched_setaffinity(0, sizeof(cpus), &cpus) == 0)
 		return 0;
 	snprintf(problem, LIMIT_TEXT,
-		 "cpu=%d: %s; the processors of this machine are 0 to %ld, or write cpu=any",
-		 config->cpu, strerror(errno), sysconf(_SC_NPROCESSORS_CONF) - 1);
+		 "%s: cpu=%d: %s; the processors of this machine are 0 to %ld, or write cpu=any",
+		 config->cpu_origin, config->cpu, strerror(errno),
+		 sysconf(_SC_NPROCESSORS_CONF) - 1);
 	return -EINVAL;
 }
 

@@ -473,8 +473,8 @@ def commands(broker):
         b.write("[broker]\ncpu = 1023\n" + CONFIG)
         bad = run("--check-config", b.path)
         assert bad.returncode == 1 and re.match(
-            r"cpu=1023: .*; the processors of this machine are 0 to \d+, or write cpu=any$",
-            bad.stderr), bad
+            re.escape(b.path) + r":2: cpu=1023: .*; the processors of this machine are 0 to \d+, "
+            r"or write cpu=any$", bad.stderr), bad
         b.write(CONFIG)
     with Configured("[broker]\ncpu = 1023\n" + CONFIG) as b, b.client() as client:
         assert client.lines() and "cpu=1023: " in b.said()

@@ -80,7 +80,12 @@ static const struct {
 	 "@:3: [line] has no key devcie; the nearest is device"},
 	{"[broker]\nsocket_mode = 0600\n",
 	 "@:2: [broker] has no key socket_mode; the nearest is socket-mode"},
-	{"[broker]\npolicy = chain\n", "@:2: [broker] has no key policy; the nearest is mlock"},
+	{"[broker]\npolicy = chain\n",
+	 "@:2: [broker] has no key policy; it belongs to a [line NAME]"},
+	{"[line a]\ncpu = 1\n", "@:2: [line] has no key cpu; it belongs to [broker]"},
+	{"[line a]\ntimeout = 1s\n", "@:2: [line] has no key timeout; ptirq.conf(5) has them all"},
+	{"[broker]\nfifo = 1\n", "@:2: [broker] has no key fifo; the nearest is fifo-priority"},
+	{"[line a]\ne = 1\n", "@:2: [line] has no key e; ptirq.conf(5) has them all"},
 	{"[lines]\n", "@:1: [lines] is no section: there are [broker] and [line NAME]"},
 	{"[line]\n", "@:1: [line] is no section: there are [broker] and [line NAME]"},
 	{"[line a b]\n", "@:1: [line a b]: a line's name has no blanks, as in [line a-b]"},
@@ -290,6 +295,7 @@ Test(config, everything_that_can_be_said)
 	cr_assert_eq(config.max_clients, 10);
 	cr_assert_eq(config.fifo_priority, 50);
 	cr_assert_eq(config.cpu, 1);
+	cr_assert_not_null(strstr(config.cpu_origin, "a.conf:7"));
 	cr_assert(config.mlock);
 	cr_assert_eq(config.n_lines, 2);
 
