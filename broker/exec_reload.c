@@ -81,7 +81,10 @@ int exec_apply(struct exec *exec, const struct config *config)
 			lines[n++] = line;
 	}
 	exec->n_lines = n;
-	log_info(NULL, "lines: %u, as before: %u, closed: %u", n, kept, n_old - kept);
+	if (n_old)
+		log_info(NULL, "lines: %u, as before: %u, closed: %u", n, kept, n_old - kept);
+	else
+		log_info(NULL, "lines: %u%s", n, n ? "" : ": ptirq.conf(5) says how to name one");
 	return 0;
 }
 

@@ -222,7 +222,8 @@ static void grant_device(struct session *session, const struct wire_request *req
 	if (request->grant_device.kind > WIRE_GRANT_SIM_PIN ||
 	    (pin && line->config->source != CONFIG_SIM)) {
 		session_status(session, request->id, WIRE_UNSUPPORTED,
-			       "this line cannot grant that");
+			       pin ? "only a software line (source=sim) can be played"
+				   : "this broker does not know what is to be granted");
 		return;
 	}
 	if (pin && !administrator(session, request->id))

@@ -232,6 +232,18 @@ static void make_directory(const char *socket)
 	mkdir(path, 0755);
 }
 
+static const char *listen_remark(int error)
+{
+	switch (error) {
+	case -EADDRINUSE:
+		return " (another broker is running there: stop it, or say --socket PATH)";
+	case -EEXIST: return " (and is no socket: say --socket PATH)";
+	case -EACCES:
+	case -ENOENT: return " (--socket PATH or PTIRQ_SOCKET names another place)";
+	default: return "";
+	}
+}
+
 static int start_listening(struct broker *broker, const struct options *options,
 			   const struct config *config)
 {
@@ -246,10 +258,7 @@ static int start_listening(struct broker *broker, const struct options *options,
 		r = channel_listen(path, config->socket_mode, &fd);
 		if (r < 0) {
 			log_error(NULL, "cannot listen on %s: %s%s", path, strerror(-r),
-				  r == -EADDRINUSE ? " (another broker is running there)"
-				  : r == -EACCES || r == -ENOENT
-					  ? " (--socket PATH or PTIRQ_SOCKET names another place)"
-					  : "");
+				  listen_remark(r));
 			return r;
 		}
 		broker->socket_path = strdup(path);

@@ -58,7 +58,8 @@ static int tell_unit(const struct ptirq_stats *s, void *userdata)
 		found_problem(telling->findings, "absent", line, "%s is not there", which);
 	else if (strcmp(s->state, "unclaimed") == 0)
 		found_note(telling->findings, "unclaimed", line,
-			   "nobody subscribes to %s, so it is kept quiet", which);
+			   "nobody %ssubscribes to %s, so it is kept quiet",
+			   telling->info->n_subscribers ? "who answers " : "", which);
 	if (strcmp(s->state, "unclaimed") != 0)
 		tell_held(telling, s->unit);
 	return 0;

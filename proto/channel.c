@@ -87,8 +87,10 @@ static int remove_stale(const struct sockaddr_un *sun)
 		return -EADDRINUSE;
 	if (r != -ECONNREFUSED)
 		return r;
-	if (lstat(sun->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return -EADDRINUSE;
+	if (lstat(sun->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
 	return unlink(sun->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 

@@ -24,7 +24,7 @@ int channel_connect(const char *path, int *ret_fd);
 
 /*
  * Listening, non-blocking, CLOEXEC; mode as given. A stale socket file is replaced, a live one is
- * -EADDRINUSE; so is one that somebody else is about to make.
+ * -EADDRINUSE; so is one that somebody else is about to make. -EEXIST: what is there is no socket.
  */
 int channel_listen(const char *path, unsigned int mode, int *ret_fd);
 

@@ -256,6 +256,7 @@ def t35_a_second_broker_on_the_same_socket(broker):
     second = subprocess.run([broker.process.args[0], "--sim"], env={"PTIRQ_SOCKET": broker.socket},
                             capture_output=True, text=True, timeout=20)
     assert second.returncode == 1 and "another broker is running" in second.stderr, second
+    assert "--socket PATH" in second.stderr, second
     with broker.client() as client:
         assert client.lines()
 

@@ -343,6 +343,7 @@ def doctor_with_a_broker(broker):
         assert "debt" in codes or "held" in codes, codes
         text = run(m, "doctor", "demo", status=NO, socket=broker.socket)
         assert "silent (client" in text and "ptirqctl release" in text, text
+        assert "nobody subscribes to device dev0" not in text, text
 
 
 @test
@@ -358,6 +359,8 @@ def doctor_of_a_line_whose_device_is_absent(_):
             for args in ((), ("x",), ("0000:07:00.0",)):
                 finding = doctor(m, *args, socket=configured.socket)["broker"]
                 assert finding["name"] == "x" and "not there" in finding["text"], finding
+            text = run(m, "sim", "run", "--line", "x", status=NO, socket=configured.socket)
+            assert "only a software line" in text, text
 
 
 # ---------------------------------------------------------------------------------- bind, unbind

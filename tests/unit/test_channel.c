@@ -299,8 +299,9 @@ Test(channel, an_address_in_use)
 	file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	cr_assert_geq(file, 0);
 	close(file);
-	cr_assert_eq(channel_listen(path, 0600, &second), -EADDRINUSE);
+	cr_assert_eq(channel_listen(path, 0600, &second), -EEXIST);
 	cr_assert_eq(access(path, F_OK), 0);
+	cr_assert_eq(channel_listen("/tmp", 0600, &second), -EEXIST);
 }
 
 Test(channel, bad_addresses)
