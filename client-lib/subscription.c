@@ -279,6 +279,13 @@ int ptirq_resample_fd(struct ptirq_sub *sub)
 	return r < 0 ? r : sub->resample;
 }
 
+bool ptirq_evicted(struct ptirq_sub *sub)
+{
+	if (sub->evicted)
+		fail(sub->ptirq, -ESTALE, "%s", sub->reason);
+	return sub->evicted;
+}
+
 bool ptirq_rebind_needed(struct ptirq_sub *sub)
 {
 	bool rebind = sub->rebind;

@@ -13,7 +13,7 @@
 #include "examples/example.h"
 
 struct driver {
-	struct ptirq_map registers;
+	struct device device;
 	unsigned long served;
 };
 
@@ -21,10 +21,9 @@ struct driver {
 static enum ptirq_verdict handle(struct ptirq_sub *sub, const struct ptirq_irq *irq, void *userdata)
 {
 	struct driver *driver = userdata;
-	unsigned long n = serve(&driver->registers);
+	unsigned long n = serve(&driver->device, irq);
 
 	(void)sub;
-	(void)irq;
 	driver->served += n;
 	return n ? PTIRQ_HANDLED : PTIRQ_NOT_MINE;
 }
@@ -33,7 +32,7 @@ int main(int argc, char **argv)
 {
 	struct arguments args = arguments(argc, argv);
 	struct ptirq_options options = PTIRQ_OPTIONS_INIT;
-	struct driver driver = {0};
+	struct driver driver = {.device.args = &args};
 	struct ptirq_sub *sub;
 	struct ptirq *ptirq;
 	struct pollfd pfd;
@@ -42,7 +41,8 @@ int main(int argc, char **argv)
 	if (ptirq_open(&ptirq, NULL) < 0)
 		errx(1, "%s", ptirq_error(ptirq));
 	options.device = args.device;
-	if (ptirq_map_device(ptirq, args.line, args.device, 0, &driver.registers) < 0 ||
+	driver.device.ptirq = ptirq;
+	if (device_map(&driver.device, ptirq_epoch(ptirq)) < 0 ||
 	    ptirq_subscribe(ptirq, args.line, &options, &sub) < 0 ||
 	    ptirq_set_handler(sub, handle, &driver) < 0)
 		errx(1, "%s", ptirq_error(ptirq));
@@ -54,12 +54,12 @@ int main(int argc, char **argv)
 			err(1, "poll");
 		r = ptirq_dispatch(ptirq);
 		/* No broker at the moment: the library tries again by itself, from dispatch. */
-		if (r < 0 && r != -ENOTCONN)
+		if ((r < 0 && r != -ENOTCONN) || ptirq_evicted(sub))
 			errx(1, "%s", ptirq_error(ptirq));
 	}
 	printf("served %lu\n", driver.served);
 
-	ptirq_unmap_device(&driver.registers);
+	ptirq_unmap_device(&driver.device.registers);
 	ptirq_close(ptirq);
 	return 0;
 }

@@ -6,13 +6,15 @@
  *	examples/driver_wait --device dev0 --count 3 &
  *	ptirqctl sim assert demo dev0
  */
+#include <errno.h>
+
 #include "examples/example.h"
 
 int main(int argc, char **argv)
 {
 	struct arguments args = arguments(argc, argv);
 	struct ptirq_options options = PTIRQ_OPTIONS_INIT;
-	struct ptirq_map registers;
+	struct device device = {.args = &args};
 	struct ptirq_irq irq;
 	struct ptirq_sub *sub;
 	struct ptirq *ptirq;
@@ -29,15 +31,21 @@ int main(int argc, char **argv)
 		errx(1, "%s", ptirq_error(ptirq));
 
 	/* A driver that has its registers from elsewhere (VFIO, /dev/mem) does without this. */
-	if (ptirq_map_device(ptirq, args.line, args.device, 0, &registers) < 0)
+	device.ptirq = ptirq;
+	if (device_map(&device, ptirq_epoch(ptirq)) < 0)
 		errx(1, "%s", ptirq_error(ptirq));
 
 	/* What asserted before we came is delivered too, so there is nothing to look at first. If the
 	 * broker goes away the wait goes on, and comes back with the next one's interrupts. */
 	r = ptirq_wait(sub, &irq, -1);
-	while (r == 0) {
+	while (r == 0 || r == -EINTR) {
+		/* Stopped and continued, by Ctrl-Z or a debugger: nothing has come, and nothing has failed. */
+		if (r == -EINTR) {
+			r = ptirq_wait(sub, &irq, -1);
+			continue;
+		}
 		/* First serve, then answer: the line is unmasked on the strength of the answer. */
-		n = serve(&registers);
+		n = serve(&device, &irq);
 		served += n;
 		if (args.count && served >= args.count) {
 			ptirq_ack(sub, &irq, PTIRQ_HANDLED);
@@ -50,7 +58,7 @@ int main(int argc, char **argv)
 		warnx("%s", ptirq_error(ptirq));
 	printf("served %lu\n", served);
 
-	ptirq_unmap_device(&registers);
+	ptirq_unmap_device(&device.registers);
 	/* Ends the subscription too. */
 	ptirq_close(ptirq);
 	return r < 0;

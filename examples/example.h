@@ -3,7 +3,8 @@
  * What is not about ptirq in the examples: their arguments, and a device to drive.
  *
  * The device is a soft one, as `ptirq-broker --sim` has them: one register, at offset 0 of the region
- * that ptirq_map_device() gives, whose bits assert the line until they are cleared.
+ * that ptirq_map_device() gives, whose bits assert the line until they are cleared. A real device's
+ * registers stay where they are; a soft one's are the broker's, so another broker's are others.
  */
 #ifndef PTIRQ_EXAMPLE_H
 #define PTIRQ_EXAMPLE_H
@@ -51,14 +52,38 @@ static inline struct arguments arguments(int argc, char **argv)
 	return a;
 }
 
+struct device {
+	struct ptirq *ptirq;
+	const struct arguments *args;
+	struct ptirq_map registers;
+	uint64_t epoch; /* the broker's life whose registers they are */
+};
+
+static inline int device_map(struct device *device, uint64_t epoch)
+{
+	struct ptirq_map registers;
+	int r = ptirq_map_device(device->ptirq, device->args->line, device->args->device, 0,
+				 &registers);
+
+	if (r < 0)
+		return r;
+	ptirq_unmap_device(&device->registers);
+	device->registers = registers;
+	device->epoch = epoch;
+	return 0;
+}
+
 /*
  * Serve the device: the number of bits that asserted. They are cleared as they are counted, so the
  * level is down when this returns, unless something new has come: then it fires again.
  */
-static inline unsigned long serve(const struct ptirq_map *registers)
+static inline unsigned long serve(struct device *device, const struct ptirq_irq *irq)
 {
-	_Atomic uint32_t *status = registers->addr;
+	_Atomic uint32_t *status;
 
+	if (irq->epoch != device->epoch && device_map(device, irq->epoch) < 0)
+		return 0;
+	status = device->registers.addr;
 	return (unsigned long)__builtin_popcount(atomic_exchange(status, 0));
 }
 

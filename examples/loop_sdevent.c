@@ -16,17 +16,17 @@
 struct driver {
 	sd_event *event;
 	struct ptirq *ptirq;
-	struct ptirq_map registers;
+	struct ptirq_sub *sub;
+	struct device device;
 	unsigned long served, count;
 };
 
 static enum ptirq_verdict handle(struct ptirq_sub *sub, const struct ptirq_irq *irq, void *userdata)
 {
 	struct driver *driver = userdata;
-	unsigned long n = serve(&driver->registers);
+	unsigned long n = serve(&driver->device, irq);
 
 	(void)sub;
-	(void)irq;
 	driver->served += n;
 	return n ? PTIRQ_HANDLED : PTIRQ_NOT_MINE;
 }
@@ -39,7 +39,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 	(void)source;
 	(void)fd;
 	(void)revents;
-	if (r < 0 && r != -ENOTCONN)
+	if ((r < 0 && r != -ENOTCONN) || ptirq_evicted(driver->sub))
 		errx(1, "%s", ptirq_error(driver->ptirq));
 	if (driver->count && driver->served >= driver->count)
 		return sd_event_exit(driver->event, 0);
@@ -50,17 +50,17 @@ int main(int argc, char **argv)
 {
 	struct arguments args = arguments(argc, argv);
 	struct ptirq_options options = PTIRQ_OPTIONS_INIT;
-	struct driver driver = {.count = args.count};
+	struct driver driver = {.count = args.count, .device.args = &args};
 	sd_event_source *source = NULL;
-	struct ptirq_sub *sub;
 	int r;
 
 	if (ptirq_open(&driver.ptirq, NULL) < 0)
 		errx(1, "%s", ptirq_error(driver.ptirq));
 	options.device = args.device;
-	if (ptirq_map_device(driver.ptirq, args.line, args.device, 0, &driver.registers) < 0 ||
-	    ptirq_subscribe(driver.ptirq, args.line, &options, &sub) < 0 ||
-	    ptirq_set_handler(sub, handle, &driver) < 0)
+	driver.device.ptirq = driver.ptirq;
+	if (device_map(&driver.device, ptirq_epoch(driver.ptirq)) < 0 ||
+	    ptirq_subscribe(driver.ptirq, args.line, &options, &driver.sub) < 0 ||
+	    ptirq_set_handler(driver.sub, handle, &driver) < 0)
 		errx(1, "%s", ptirq_error(driver.ptirq));
 
 	r = sd_event_default(&driver.event);
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 
 	sd_event_source_unref(source);
 	sd_event_unref(driver.event);
-	ptirq_unmap_device(&driver.registers);
+	ptirq_unmap_device(&driver.device.registers);
 	ptirq_close(driver.ptirq);
 	return 0;
 }

@@ -14,17 +14,17 @@
 struct driver {
 	uv_poll_t poll;
 	struct ptirq *ptirq;
-	struct ptirq_map registers;
+	struct ptirq_sub *sub;
+	struct device device;
 	unsigned long served, count;
 };
 
 static enum ptirq_verdict handle(struct ptirq_sub *sub, const struct ptirq_irq *irq, void *userdata)
 {
 	struct driver *driver = userdata;
-	unsigned long n = serve(&driver->registers);
+	unsigned long n = serve(&driver->device, irq);
 
 	(void)sub;
-	(void)irq;
 	driver->served += n;
 	return n ? PTIRQ_HANDLED : PTIRQ_NOT_MINE;
 }
@@ -36,7 +36,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	if (r < 0 && r != -ENOTCONN)
+	if ((r < 0 && r != -ENOTCONN) || ptirq_evicted(driver->sub))
 		errx(1, "%s", ptirq_error(driver->ptirq));
 	/* Nothing else is in this loop, so it ends. */
 	if (driver->count && driver->served >= driver->count)
@@ -47,16 +47,16 @@ int main(int argc, char **argv)
 {
 	struct arguments args = arguments(argc, argv);
 	struct ptirq_options options = PTIRQ_OPTIONS_INIT;
-	struct driver driver = {.count = args.count};
-	struct ptirq_sub *sub;
+	struct driver driver = {.count = args.count, .device.args = &args};
 	uv_loop_t loop;
 
 	if (ptirq_open(&driver.ptirq, NULL) < 0)
 		errx(1, "%s", ptirq_error(driver.ptirq));
 	options.device = args.device;
-	if (ptirq_map_device(driver.ptirq, args.line, args.device, 0, &driver.registers) < 0 ||
-	    ptirq_subscribe(driver.ptirq, args.line, &options, &sub) < 0 ||
-	    ptirq_set_handler(sub, handle, &driver) < 0)
+	driver.device.ptirq = driver.ptirq;
+	if (device_map(&driver.device, ptirq_epoch(driver.ptirq)) < 0 ||
+	    ptirq_subscribe(driver.ptirq, args.line, &options, &driver.sub) < 0 ||
+	    ptirq_set_handler(driver.sub, handle, &driver) < 0)
 		errx(1, "%s", ptirq_error(driver.ptirq));
 
 	/* The fd never changes, not even over restarts of the broker: set up once. */
@@ -68,7 +68,7 @@ int main(int argc, char **argv)
 	uv_loop_close(&loop);
 	printf("served %lu\n", driver.served);
 
-	ptirq_unmap_device(&driver.registers);
+	ptirq_unmap_device(&driver.device.registers);
 	ptirq_close(driver.ptirq);
 	return 0;
 }

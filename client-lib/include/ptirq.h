@@ -11,8 +11,9 @@
  *
  *	if (ptirq_open(&p, NULL) < 0 || ptirq_subscribe(p, "eth0-intx", NULL, &sub) < 0)
  *		errx(1, "%s", ptirq_error(p));
- *	while (ptirq_wait(sub, &irq, -1) == 0)
- *		ptirq_ack(sub, &irq, serve_my_device() ? PTIRQ_HANDLED : PTIRQ_NOT_MINE);
+ *	while ((r = ptirq_wait(sub, &irq, -1)) == 0 || r == -EINTR)
+ *		if (r == 0)
+ *			ptirq_ack(sub, &irq, serve_my_device() ? PTIRQ_HANDLED : PTIRQ_NOT_MINE);
  *
  * The line (or your device, where it has a mask of its own) stays masked from the interrupt until the
  * broker has everybody's answer or has stopped waiting: answer fast, and only after the device no
@@ -188,6 +189,13 @@ int ptirq_subscribe(struct ptirq *ptirq, const char *line, const struct ptirq_op
 /* What is owed counts as NOT_MINE. @sub is dead afterwards. NULL is fine. */
 void ptirq_unsubscribe(struct ptirq_sub *sub);
 
+/*
+ * Has the broker ended this subscription (an administrator released it, the line was taken out of the
+ * configuration)? Nothing comes by it any more; ptirq_error() then says why. Who waits hears of it by
+ * -ESTALE; with a handler or PTIRQ_OPT_EVENTFDS ask after ptirq_dispatch(). No question to the broker.
+ */
+bool ptirq_evicted(struct ptirq_sub *sub);
+
 /* For yourself; the library does not look at it. */
 void ptirq_set_userdata(struct ptirq_sub *sub, void *userdata);
 void *ptirq_get_userdata(const struct ptirq_sub *sub);
@@ -204,9 +212,10 @@ enum ptirq_path ptirq_sub_path(struct ptirq_sub *sub);
 /*
  * Wait for this subscription's next interrupt, at most @timeout_ms (-1: for ever; 0: do not wait).
  * Other subscriptions' interrupts are kept for their own wait or take; handlers are not run.
- * 0, -ETIMEDOUT, -EINTR (a signal was handled), -ESTALE (evicted: the broker ended this subscription;
- * ptirq_error() says why), -EINVAL (PTIRQ_OPT_EVENTFDS: its interrupts come elsewhere), or the errors
- * of ptirq_dispatch(), -ENOTCONN excepted: it waits on.
+ * 0, -ETIMEDOUT, -EINTR (a signal was handled, or the process was stopped, as by Ctrl-Z or a debugger,
+ * and goes on: wait again), -ESTALE (evicted: the broker ended this subscription; ptirq_error() says
+ * why), -EINVAL (PTIRQ_OPT_EVENTFDS: its interrupts come elsewhere), or the errors of ptirq_dispatch(),
+ * -ENOTCONN excepted: it waits on.
  */
 int ptirq_wait(struct ptirq_sub *sub, struct ptirq_irq *ret, int timeout_ms);
 

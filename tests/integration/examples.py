@@ -4,6 +4,7 @@
 the wait of the fastest makes no system call but epoll_wait and the write of the ack eventfd."""
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -85,6 +86,11 @@ def no_such_device(broker):
         assert driver.returncode == 1 and "nosuch" in err, err
 
 
+def stat(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rpartition(") ")[2][0]
+
+
 def subscribed(broker, n):
     """The drivers whose subscriptions the broker knows."""
     with broker.client() as client:
@@ -107,14 +113,47 @@ def over_a_restart(_):
         with second:
             subscribed(second, 4)
             with second.client() as client:
-                # Soft devices live as long as their broker, so it is not theirs that asserts now.
-                client.sim_assert("demo", "dev1", 1)
-                while not sum(row.not_mine for row in client.stats(pb.STATS_SUBSCRIBERS)):
+                # Soft devices live as long as their broker: the new one's are served.
+                for device in range(3):
+                    client.sim_assert("demo", f"dev{device}", 1)
+                while sum(row.handled > 0 for row in client.stats(pb.STATS_SUBSCRIBERS)) < 3:
                     pass
             for driver in drivers:
                 assert driver.poll() is None
                 driver.terminate()
                 driver.communicate()
+
+
+@test
+def released(broker):
+    """Whom the broker evicts is told so and ends, also where interrupts come by a handler."""
+    drivers = [start(broker, example) for example in
+               ("driver_wait", "driver_handler", "loop_uv", "loop_sdevent")]
+    subscribed(broker, 4)
+    with broker.client() as client:
+        client.ask(release=pb.Release(line="demo"))
+    for driver in drivers:
+        _, err = driver.communicate(timeout=20)
+        assert driver.returncode == 1 and "an administrator released the line" in err, err
+
+
+@test
+def stopped_and_continued(broker):
+    """By Ctrl-Z or a debugger: that ends the wait, and nothing else."""
+    drivers = [start(broker, example, "--device", device, "--count", "1") for example, device in
+               (("driver_wait", "dev0"), ("driver_handler", "dev1"), ("loop_sdevent", "dev2"))]
+    subscribed(broker, 3)
+    for driver in drivers:
+        # Asleep, stopped, asleep again.
+        for sent, state in ((signal.SIGCONT, "S"), (signal.SIGSTOP, "T"), (signal.SIGCONT, "S")):
+            driver.send_signal(sent)
+            while stat(driver.pid) != state:
+                assert driver.poll() is None, driver.communicate()
+    with broker.client() as client:
+        for device in range(3):
+            client.sim_assert("demo", f"dev{device}", 1)
+    for driver in drivers:
+        ended(driver, "served 1\n")
 
 
 @test

@@ -299,12 +299,18 @@ Test(lib_restart, evicted)
 			    .reason = {.code = WIRE_GONE, .message = "released by root"}},
 	};
 
+	cr_assert_not(ptirq_evicted(sub));
 	fake_asleep(fake);
 	fake_event(fake, &event);
 	cr_assert_eq(ptirq_wait(sub, &irq, 5000), -ESTALE);
 	says("released by root");
 	cr_assert_eq(ptirq_take(sub, &irq), -ESTALE);
 	cr_assert_eq(ptirq_park(sub), -ESTALE);
+	cr_assert_eq(ptirq_take(other, &irq), -EINVAL);
+	cr_assert_not(ptirq_evicted(other));
+	says("own wake eventfd");
+	cr_assert(ptirq_evicted(sub));
+	says("released by root");
 	/* It is over also in the next life. */
 	fake_hang_up(fake);
 	dispatch_until(false);
