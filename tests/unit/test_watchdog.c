@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Owns T1's bound: no write to a client's eventfd lasts, whatever its holder does to it. */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -96,4 +99,38 @@ Test(watchdog, after_a_long_idle_time_too)
 Test(watchdog, other_errors_are_told)
 {
 	cr_assert_eq(watchdog_signal(-1), -EBADF);
+}
+
+static int entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	int n = 0;
+
+	cr_assert(dir, "%s", path);
+	for (struct dirent *entry; (entry = readdir(dir));)
+		n += entry->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+/* A table of its own, and empty: else each system call of the loop would pay for sharing one. */
+Test(watchdog, its_thread_has_no_descriptors)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	int without = 0;
+
+	fill();
+	make_blocking();
+	/* Then it has begun its work. */
+	cr_assert_eq(watchdog_signal(fd), -EINTR);
+	for (struct dirent *entry; (entry = readdir(tasks));) {
+		char path[300];
+
+		if (entry->d_name[0] == '.' || atoi(entry->d_name) == gettid())
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%s/fd", entry->d_name);
+		without += entries(path) == 0;
+	}
+	closedir(tasks);
+	cr_assert_eq(without, 1);
 }
