@@ -5,7 +5,8 @@
  * Each message is one list of its fields below, from which its two halves are made: x_out() from the
  * plain struct to protobuf-c's, x_in() back. Both work in an arena of LIMIT_DECODE_ARENA bytes on the
  * stack of the call: no heap, no thread storage (which glibc would take from every thread's stack),
- * and nothing to free. A thread that uses this needs about 100 KiB of stack.
+ * and nothing to free. A thread that uses this needs about 100 KiB of stack. Interrupt and Ack in their
+ * usual form go past all this (wire_hot.c).
  *
  * Must not do I/O, keep state, or judge what a message means.
  */
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "proto/text.h"
+#include "proto/wire_hot.h"
 #include "ptirq.pb-c.h"
 
 #define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
@@ -360,6 +362,8 @@ int wire_request_encode(const struct wire_request *w, uint8_t buf[LIMIT_MESSAGE]
 	Ptirq__V1__Reload reload = PTIRQ__V1__RELOAD__INIT;
 	ARENA(a, ENCODE_ARENA);
 
+	if (w->kind == WIRE_REQ_ACK && !w->id)
+		return wire_hot_ack_encode(&w->ack, buf);
 	p.id = w->id;
 	switch (w->kind) {
 #define X(KIND, member, message) \
@@ -404,6 +408,8 @@ int wire_event_encode(const struct wire_event *w, uint8_t buf[LIMIT_MESSAGE])
 	Ptirq__V1__Event p = PTIRQ__V1__EVENT__INIT;
 	ARENA(a, ENCODE_ARENA);
 
+	if (w->kind == WIRE_EV_INTERRUPT)
+		return wire_hot_interrupt_encode(&w->interrupt, buf);
 	switch (w->kind) {
 #define X(KIND, member, message) \
 	case WIRE_EV_##KIND: CASE_OUT(event, PTIRQ__V1__EVENT__EVENT_##KIND, member, message)
@@ -493,19 +499,13 @@ static int request_decode(struct arena *a, const uint8_t *data, size_t size, voi
 static int from_broker_decode(struct arena *a, const uint8_t *data, size_t size, void *ret)
 {
 	struct wire_from_broker w;
-	size_t used = sizeof(w);
 	const Ptirq__V1__FromBroker *p;
 	bool good = true;
 
 	p = unpack(a, &ptirq__v1__from_broker__descriptor, data, size);
 	if (!p)
 		return -EPROTO;
-	/* An interrupt is a fraction of the rest, and what is waited for. */
-	if (p->message_case == PTIRQ__V1__FROM_BROKER__MESSAGE_EVENT &&
-	    p->event->event_case == PTIRQ__V1__EVENT__EVENT_INTERRUPT)
-		used = offsetof(struct wire_from_broker, event.interrupt) +
-		       sizeof(w.event.interrupt);
-	memset(&w, 0, used);
+	memset(&w, 0, sizeof(w));
 	switch (p->message_case) {
 	case PTIRQ__V1__FROM_BROKER__MESSAGE_REPLY: good = reply_in(p->reply, &w.reply); break;
 	case PTIRQ__V1__FROM_BROKER__MESSAGE_EVENT:
@@ -520,7 +520,7 @@ static int from_broker_decode(struct arena *a, const uint8_t *data, size_t size,
 	}
 	if (!good)
 		return -EPROTO;
-	memcpy(ret, &w, used);
+	memcpy(ret, &w, sizeof(w));
 	return 0;
 }
 
@@ -550,12 +550,24 @@ static int decode_usual(int (*decode)(struct arena *, const uint8_t *, size_t, v
 
 int wire_request_decode(const uint8_t *data, size_t size, struct wire_request *ret)
 {
-	return decode_usual(request_decode, data, size, ret);
+	struct wire_ack ack;
+
+	if (!wire_hot_ack_decode(data, size, &ack))
+		return decode_usual(request_decode, data, size, ret);
+	memset(ret, 0, sizeof(*ret));
+	ret->kind = WIRE_REQ_ACK;
+	ret->ack = ack;
+	return 0;
 }
 
 int wire_from_broker_decode(const uint8_t *data, size_t size, struct wire_from_broker *ret)
 {
-	return decode_usual(from_broker_decode, data, size, ret);
+	if (!wire_hot_interrupt_decode(data, size, &ret->event.interrupt))
+		return decode_usual(from_broker_decode, data, size, ret);
+	memset(ret, 0, offsetof(struct wire_from_broker, event.interrupt));
+	ret->is_event = true;
+	ret->event.kind = WIRE_EV_INTERRUPT;
+	return 0;
 }
 
 int wire_code_errno(uint32_t code)

@@ -332,7 +332,7 @@ int wire_event_encode(const struct wire_event *event, uint8_t buf[LIMIT_MESSAGE]
 
 /*
  * Decode. 0, or -EPROTO: not a message, or one that the rules above refuse; @ret is then untouched.
- * Of an Interrupt, what the union has behind it is left as it was: it is the one that is waited for.
+ * Of an Interrupt, what the union has behind it may be left as it was: it is the one that is waited for.
  * Any byte string is safe (promise 10): LIMIT_DECODE_ARENA bytes, bounded stack, no recursion.
  */
 int wire_request_decode(const uint8_t *data, size_t size, struct wire_request *ret);

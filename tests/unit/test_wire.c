@@ -332,24 +332,6 @@ Test(wire, bytes_of_hello)
 	cr_assert_eq(memcmp(buf, request.b, request.n), 0);
 }
 
-Test(wire, bytes_of_interrupt)
-{
-	static struct bytes interrupt, event, from_broker;
-	struct wire_event e = {
-		.kind = WIRE_EV_INTERRUPT,
-		.interrupt = {.subscription = 3, .round = 70000, .fired_at_ns = 1},
-	};
-
-	put_number(&interrupt, 1, 3);
-	put_number(&interrupt, 3, 70000);
-	put_number(&interrupt, 4, 1);
-	put_message(&event, 1, &interrupt);
-	put_message(&from_broker, 2, &event);
-
-	cr_assert_eq(wire_event_encode(&e, buf), (int)from_broker.n);
-	cr_assert_eq(memcmp(buf, from_broker.b, from_broker.n), 0);
-}
-
 /* What another encoder may do: unpacked lists, fields in any order, a field twice (the last counts). */
 Test(wire, other_encoders)
 {
@@ -371,6 +353,195 @@ Test(wire, other_encoders)
 	cr_assert_eq(r.id, 5);
 	cr_assert_eq(r.hello.features, WIRE_FEATURE_PAGES | WIRE_FEATURE_OWN_EVENTFDS);
 	cr_assert_str_eq(r.hello.name, "second");
+}
+
+/* ---- Interrupt and Ack, which have a way of their own beside the generated code ---- */
+
+static const uint64_t numbers[] = {
+	0,
+	1,
+	127,
+	128,
+	16383,
+	16384,
+	INT32_MAX,
+	UINT32_MAX,
+	UINT64_C(1) << 32,
+	UINT64_C(1) << 62,
+	UINT64_C(1) << 63,
+	UINT64_MAX,
+};
+#define N_NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
+
+/* Field @changed (none: 0) is @value, the others are 3. */
+static struct wire_ack an_ack(unsigned int changed, uint64_t value)
+{
+	struct wire_ack ack = {3, 3, 3, 3};
+	uint32_t *field[] = {&ack.subscription, &ack.unit, &ack.round, &ack.verdict};
+
+	if (changed)
+		*field[changed - 1] = (uint32_t)value;
+	return ack;
+}
+
+/* Padding included. */
+static void an_interrupt(unsigned int changed, uint64_t value, struct wire_interrupt *ret)
+{
+	uint32_t *field[] = {&ret->subscription, &ret->unit,  &ret->round, NULL, NULL,
+			     &ret->flags,        &ret->status};
+
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned int f = 1; f <= 7; f++)
+		if (field[f - 1])
+			*field[f - 1] = f == changed ? (uint32_t)value : 3;
+	ret->fired_at_ns = changed == 4 ? value : 3;
+	ret->count = changed == 5 ? value : 3;
+}
+
+/* As the specification wants it: a zero is left out, a negative enum is sign-extended. */
+static void put_field(struct bytes *to, uint32_t field, uint64_t value)
+{
+	if (value)
+		put_number(to, field, value);
+}
+
+static const struct bytes *bytes_of_ack(const struct wire_ack *ack)
+{
+	static struct bytes inner, request;
+
+	inner.n = request.n = 0;
+	put_field(&inner, 1, ack->subscription);
+	put_field(&inner, 2, ack->unit);
+	put_field(&inner, 3, ack->round);
+	put_field(&inner, 4, (uint64_t)(int32_t)ack->verdict);
+	put_message(&request, 7, &inner);
+	return &request;
+}
+
+static const struct bytes *bytes_of_interrupt(const struct wire_interrupt *w)
+{
+	static struct bytes inner, event, from_broker;
+
+	inner.n = event.n = from_broker.n = 0;
+	put_field(&inner, 1, w->subscription);
+	put_field(&inner, 2, w->unit);
+	put_field(&inner, 3, w->round);
+	put_field(&inner, 4, w->fired_at_ns);
+	put_field(&inner, 5, w->count);
+	put_field(&inner, 6, w->flags);
+	put_field(&inner, 7, w->status);
+	put_message(&event, 1, &inner);
+	put_message(&from_broker, 2, &event);
+	return &from_broker;
+}
+
+Test(wire, each_field_of_an_ack)
+{
+	for (unsigned int field = 0; field <= 4; field++)
+		for (size_t i = 0; i < N_NUMBERS; i++) {
+			struct wire_request r;
+			const struct bytes *bytes;
+
+			memset(&r, 0, sizeof(r));
+			r.kind = WIRE_REQ_ACK;
+			r.ack = an_ack(field, numbers[i]);
+			bytes = bytes_of_ack(&r.ack);
+			same_request(&r);
+			cr_assert_eq(wire_request_encode(&r, buf), (int)bytes->n);
+			cr_assert_eq(memcmp(buf, bytes->b, bytes->n), 0, "field %u", field);
+		}
+}
+
+Test(wire, each_field_of_an_interrupt)
+{
+	for (unsigned int field = 0; field <= 7; field++)
+		for (size_t i = 0; i < N_NUMBERS; i++) {
+			struct wire_event e;
+			const struct bytes *bytes;
+
+			memset(&e, 0, sizeof(e));
+			e.kind = WIRE_EV_INTERRUPT;
+			an_interrupt(field, numbers[i], &e.interrupt);
+			bytes = bytes_of_interrupt(&e.interrupt);
+			same_event(&e);
+			cr_assert_eq(wire_event_encode(&e, buf), (int)bytes->n);
+			cr_assert_eq(memcmp(buf, bytes->b, bytes->n), 0, "field %u", field);
+		}
+}
+
+/* Numbers with more bytes than they need, and more than their field takes. */
+static void put_long(struct bytes *to, uint32_t field, uint64_t value)
+{
+	put_tag(to, field, 0);
+	for (int i = 0; i < 9; i++, value >>= 7)
+		put(to, &(uint8_t){(uint8_t)(value | 0x80)}, 1);
+	put(to, &(uint8_t){(uint8_t)value}, 1);
+}
+
+/* What the short way does not take, or not by itself, means the same. */
+Test(wire, an_ack_in_other_forms)
+{
+	static struct bytes inner, request;
+	struct wire_request r;
+
+	for (int form = 0; form < 7; form++) {
+		inner.n = request.n = 0;
+		if (form == 0) /* long numbers */
+			put_long(&inner, 1, 5);
+		if (form == 1) /* of which the upper half does not count */
+			put_long(&inner, 1, UINT64_C(7) << 32 | 5);
+		if (form > 1)
+			put_number(&inner, 1, form == 2 ? 9 : 5);
+		put_number(&inner, 3, 70000);
+		put_number(&inner, 4, 1);
+		if (form == 2) /* twice */
+			put_number(&inner, 1, 5);
+		if (form == 3) /* a zero, out of order */
+			put_number(&inner, 2, 0);
+		if (form == 4) /* unknown */
+			put_string(&inner, 5, "of tomorrow");
+		while (form == 5 && inner.n < 200) /* a length of two bytes */
+			put_number(&inner, 4, 1);
+		put_message(&request, 7, &inner);
+		if (form == 6)
+			put_number(&request, 1, 0);
+		memset(&r, 0xaa, sizeof(r));
+		cr_assert_eq(wire_request_decode(request.b, request.n, &r), 0, "form %d", form);
+		cr_assert_eq(r.id, 0);
+		cr_assert_eq(r.kind, WIRE_REQ_ACK);
+		cr_assert_eq(r.ack.subscription, 5, "form %d", form);
+		cr_assert_eq(r.ack.unit, 0);
+		cr_assert_eq(r.ack.round, 70000);
+		cr_assert_eq(r.ack.verdict, 1);
+	}
+}
+
+Test(wire, an_interrupt_in_other_forms)
+{
+	static struct bytes inner, event, from_broker;
+	struct wire_from_broker f;
+
+	for (int form = 0; form < 4; form++) {
+		inner.n = event.n = from_broker.n = 0;
+		put_number(&inner, 4, UINT64_MAX);
+		put_number(&inner, 7, 8);
+		if (form == 1)
+			put_number(&inner, 1, 5);
+		if (form == 2)
+			put_string(&inner, 8, "of tomorrow");
+		put_message(&event, 1, &inner);
+		put_message(&from_broker, 2, &event);
+		if (form == 3)
+			put_number(&from_broker, 9, 1);
+		memset(&f, 0xaa, sizeof(f));
+		cr_assert_eq(wire_from_broker_decode(from_broker.b, from_broker.n, &f), 0);
+		cr_assert(f.is_event);
+		cr_assert_eq(f.event.kind, WIRE_EV_INTERRUPT);
+		cr_assert_eq(f.event.interrupt.subscription, form == 1 ? 5 : 0, "form %d", form);
+		cr_assert_eq(f.event.interrupt.fired_at_ns, UINT64_MAX);
+		cr_assert_eq(f.event.interrupt.count, 0);
+		cr_assert_eq(f.event.interrupt.status, 8);
+	}
 }
 
 /* A newer client or broker: what is unknown is skipped, or known to be unknown. */

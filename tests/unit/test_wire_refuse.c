@@ -143,10 +143,17 @@ Test(wire_refuse, not_protobuf)
 		{2, "\x0e\x00"},                                          /* wire type 6 */
 		{3, "\x12\x05x"},                                         /* shorter than it says */
 		{7, "\x12\xff\xff\xff\xff\x0f"
-		    "x"},            /* a length of 4 GiB */
-		{3, "\x09\x01\x02"}, /* 64 bits cut off */
-		{2, "\x10\x01"},     /* hello as a number */
-		{3, "\x22\x01\x0a"}, /* a bad message inside */
+		    "x"},                    /* a length of 4 GiB */
+		{3, "\x09\x01\x02"},         /* 64 bits cut off */
+		{2, "\x10\x01"},             /* hello as a number */
+		{3, "\x22\x01\x0a"},         /* a bad message inside */
+		{3, "\x3a\x01\x08"},         /* an ack, cut off within a field */
+		{4, "\x3a\x03\x08\x01"},     /* shorter than it says */
+		{4, "\x3a\x01\x08\x01"},     /* and longer */
+		{5, "\x3a\x03\x08\x80\x80"}, /* a number cut off */
+		{14,
+		 "\x3a\x0c\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"}, /* 11 bytes of it */
+		{2, "\x3a\x80"},                                              /* a length cut off */
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -156,12 +163,42 @@ Test(wire_refuse, not_protobuf)
 	}
 }
 
+/* On the heap and exact, for the sanitizers. */
+static void truncations(const uint8_t *data, int n, int (*decode)(const uint8_t *data, size_t size))
+{
+	for (int size = 1; size < n; size++) {
+		uint8_t *exact = malloc(size);
+
+		memcpy(exact, data, size);
+		cr_assert_eq(decode(exact, size), -EPROTO, "%d bytes", size);
+		free(exact);
+	}
+}
+
+static int decode_request(const uint8_t *data, size_t size)
+{
+	struct wire_request request;
+
+	return wire_request_decode(data, size, &request);
+}
+
+static int decode_from_broker(const uint8_t *data, size_t size)
+{
+	struct wire_from_broker from_broker;
+
+	return wire_from_broker_decode(data, size, &from_broker);
+}
+
 /* Every prefix of a message: a decision, never a crash, never something made up. */
 Test(wire_refuse, every_truncation)
 {
 	static struct wire_reply reply = {.id = 1, .kind = WIRE_REP_STATS};
-	struct wire_from_broker f;
-	uint8_t buf[LIMIT_MESSAGE], *exact;
+	const struct wire_request ack = {.kind = WIRE_REQ_ACK, .ack = {7, 300, 70000, 1}};
+	const struct wire_event event = {
+		.kind = WIRE_EV_INTERRUPT,
+		.interrupt = {.subscription = 7, .fired_at_ns = UINT64_MAX, .status = 300},
+	};
+	uint8_t buf[LIMIT_MESSAGE];
 	int n;
 
 	reply.stats.n = 2;
@@ -170,13 +207,9 @@ Test(wire_refuse, every_truncation)
 	reply.stats.row[1].response.max_ns = UINT64_MAX;
 	n = wire_reply_encode(&reply, buf);
 	cr_assert_gt(n, 0);
-	for (int size = 1; size < n; size++) {
-		/* On the heap and exact, for the sanitizers. */
-		exact = malloc(size);
-		memcpy(exact, buf, size);
-		cr_assert_eq(wire_from_broker_decode(exact, size, &f), -EPROTO, "%d bytes", size);
-		free(exact);
-	}
+	truncations(buf, n, decode_from_broker);
+	truncations(buf, wire_event_encode(&event, buf), decode_from_broker);
+	truncations(buf, wire_request_encode(&ack, buf), decode_request);
 }
 
 Test(wire_refuse, larger_than_a_message)
