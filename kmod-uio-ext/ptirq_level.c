@@ -36,7 +36,7 @@ void ptirq_level_line(struct ptirq_line *line, enum ptirq_why why, bool masked)
  */
 unsigned int ptirq_level_alone(struct ptirq_line *line)
 {
-	if (!is_power_of_2(line->present) || line->mode == PTIRQ_UIO_MODE_DEVICE)
+	if (!is_power_of_2(line->present) || line->mode == PTIRQ_UIO_MODE_DEVICE || !line->maskable)
 		return PTIRQ_LINE_UNIT;
 	if (ptirq_pci_is_arriving() || ptirq_others(line))
 		return PTIRQ_LINE_UNIT;

@@ -94,6 +94,7 @@ struct ptirq_line {
 	struct ptirq_state states[PTIRQ_UIO_ENTRIES]; /* by unit */
 	u32 present;                                  /* bit N: devs[N] is there */
 	bool one_unit; /* changes under line->mutex as well, with action */
+	bool maskable; /* by the interrupt controller */
 	u8 masked;     /* enum ptirq_why; we hold one disable depth unless it is 0 */
 	enum ptirq_uio_mode mode;
 	u32 mode_flags;

@@ -13,6 +13,7 @@
 
 #include "ptirq_intx.h"
 #include "ptirq_line.h"
+#include "ptirq_wire.h"
 
 #define OWN_UNIT (PTIRQ_UIO_CAN_MASK | PTIRQ_UIO_HAS_STATUS)
 
@@ -35,14 +36,6 @@ void ptirq_line_members_changed(struct ptirq_line *line)
 	wake_up_all(&line->wait);
 }
 
-/* Masks and unmasks behind a bus that sleeps: not from a handler, nor under a lock. */
-static bool chip_sleeps(struct ptirq_line *line)
-{
-	struct irq_data *data = irq_get_irq_data(line->irq);
-
-	return data && irq_data_get_irq_chip(data)->irq_bus_lock;
-}
-
 static int take_irq(struct ptirq_line *line, enum ptirq_action action)
 {
 	bool exclusive = action == PTIRQ_EXCLUSIVE;
@@ -51,8 +44,6 @@ static int take_irq(struct ptirq_line *line, enum ptirq_action action)
 
 	if (action == PTIRQ_NO_ACTION)
 		return 0;
-	if (chip_sleeps(line))
-		return -EOPNOTSUPP;
 	if (exclusive)
 		flags = IRQF_NO_AUTOEN | IRQF_PROBE_SHARED; /* which keeps a failure quiet */
 	ret = request_irq(line->irq, ptirq_line_handler, flags, line->name, line);
@@ -63,6 +54,7 @@ static int take_irq(struct ptirq_line *line, enum ptirq_action action)
 	spin_lock_irq(&line->lock);
 	line->action = action;
 	line->one_unit = exclusive;
+	line->maskable = ptirq_wire_can_mask(line->irq);
 	if (exclusive) {
 		line->masked = PTIRQ_WHY_UNIT;
 		ptirq_state_join(&line->states[PTIRQ_LINE_UNIT], PTIRQ_UIO_MASK_LINE);
@@ -188,6 +180,21 @@ static bool any_uio(struct ptirq_line *line)
 	return false;
 }
 
+/* A line that is one unit has no mask but the interrupt controller's. */
+static int check_controller(struct ptirq_line *line, struct ptirq_dev *dev)
+{
+	const char *why = NULL;
+
+	if (ptirq_wire_sleeps(line->irq))
+		why = "sleeps";
+	else if (action_for(line, dev) == PTIRQ_EXCLUSIVE && !ptirq_wire_can_mask(line->irq))
+		why = "cannot mask it";
+	if (!why)
+		return 0;
+	dev_err(dev->dev, "the interrupt controller of irq %d %s\n", line->irq, why);
+	return -EOPNOTSUPP;
+}
+
 /* The device is masked; so it stays until the one who holds it, or opens it, unmasks it. */
 int ptirq_line_join(struct ptirq_line *line, struct ptirq_dev *dev)
 {
@@ -197,6 +204,9 @@ int ptirq_line_join(struct ptirq_line *line, struct ptirq_dev *dev)
 	mutex_lock(&line->mutex);
 	nr = ffz(line->present);
 	if (nr >= PTIRQ_UIO_MAX_DEVICES)
+		goto unlock;
+	ret = check_controller(line, dev);
+	if (ret)
 		goto unlock;
 	/* A UIO program has a device, or a line that is one device; it could not share that. */
 	ret = -EBUSY;

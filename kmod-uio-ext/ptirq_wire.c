@@ -35,6 +35,21 @@ enum ptirq_uio_status ptirq_wire_status(int irq, u32 type)
 						       PTIRQ_UIO_STATUS_CLEAR;
 }
 
+/* The kernel's own stand-in has functions for it that do nothing. */
+bool ptirq_wire_can_mask(int irq)
+{
+	struct irq_chip *chip = irq_get_chip(irq);
+
+	return chip && chip != &dummy_irq_chip && (chip->irq_mask || chip->irq_disable);
+}
+
+bool ptirq_wire_sleeps(int irq)
+{
+	struct irq_chip *chip = irq_get_chip(irq);
+
+	return chip && chip->irq_bus_lock;
+}
+
 /*
  * A controller behind a slow bus (irq_bus_lock) sleeps. One without irq_set_type() has no choice of
  * polarity, but irq_set_irq_type() returns 0 for it.
@@ -45,7 +60,7 @@ bool ptirq_wire_may_invert(int irq)
 	u32 type = ptirq_wire_type(irq);
 
 	return (type == IRQ_TYPE_LEVEL_HIGH || type == IRQ_TYPE_LEVEL_LOW) && chip &&
-	       chip->irq_set_type && !chip->irq_bus_lock;
+	       chip->irq_set_type && !ptirq_wire_sleeps(irq);
 }
 
 int ptirq_wire_set_type(int irq, u32 type)

@@ -22,6 +22,15 @@ u32 ptirq_wire_type(int irq);
  */
 enum ptirq_uio_status ptirq_wire_status(int irq, u32 type);
 
+/*
+ * Whether the controller masks the interrupt when it is disabled. That of many a PCI host bridge
+ * has nothing to mask INTx with: a wire that asserts would keep its processor busy for ever.
+ */
+bool ptirq_wire_can_mask(int irq);
+
+/* Whether it masks and unmasks behind a bus that sleeps: not from a handler, nor under a lock. */
+bool ptirq_wire_sleeps(int irq);
+
 /* Whether it is worth trying to invert the polarity, and from within the handler. */
 bool ptirq_wire_may_invert(int irq);
 

@@ -35,6 +35,8 @@ enum behaviour {
 	REFUSES, /* has one polarity, and says so, as the GIC does */
 	INERT,   /* has one polarity, and no irq_set_type() to say so, as the IO-APIC */
 	LIES,    /* has one polarity, and claims to have changed it */
+	OPEN,    /* masks nothing, as many a PCI host bridge's */
+	SLEEPS,  /* behind a slow bus */
 };
 
 static const struct {
@@ -43,11 +45,11 @@ static const struct {
 } kinds[] = {
 	{IRQ_TYPE_LEVEL_HIGH, HONEST},  {IRQ_TYPE_LEVEL_LOW, HONEST}, {IRQ_TYPE_LEVEL_HIGH, BLIND},
 	{IRQ_TYPE_LEVEL_HIGH, REFUSES}, {IRQ_TYPE_LEVEL_HIGH, INERT}, {IRQ_TYPE_LEVEL_HIGH, LIES},
-	{IRQ_TYPE_EDGE_RISING, HONEST},
+	{IRQ_TYPE_EDGE_RISING, HONEST}, {IRQ_TYPE_LEVEL_HIGH, OPEN},  {IRQ_TYPE_LEVEL_HIGH, SLEEPS},
 };
 
 /* The wire of each device: two share the first, each other wire has one. */
-static const unsigned int wire_of[] = {0, 0, 1, 2, 3, 4, 5, 6};
+static const unsigned int wire_of[] = {0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
 
 #define WIRES   ARRAY_SIZE(kinds)
 #define DEVICES ARRAY_SIZE(wire_of)
@@ -184,13 +186,32 @@ static struct irq_chip inert_chip = {
 	.flags = IRQCHIP_SKIP_SET_WAKE,
 };
 
+static void chip_bus(struct irq_data *data)
+{
+	might_sleep();
+}
+
+static struct irq_chip sleeping_chip = {
+	.name = "ptirq-sleeping",
+	.irq_mask = chip_mask,
+	.irq_unmask = chip_unmask,
+	.irq_bus_lock = chip_bus,
+	.irq_bus_sync_unlock = chip_bus,
+	.flags = IRQCHIP_SKIP_SET_WAKE,
+};
+
+static struct irq_chip *const chips[] = {
+	[HONEST] = &chip,          [BLIND] = &chip, [REFUSES] = &chip,
+	[INERT] = &inert_chip,     [LIES] = &chip,  [OPEN] = &dummy_irq_chip,
+	[SLEEPS] = &sleeping_chip,
+};
+
 static int domain_map(struct irq_domain *d, unsigned int irq, irq_hw_number_t hwirq)
 {
 	struct wire *wire = &wires[hwirq];
-	bool inert = kinds[hwirq].behaviour == INERT;
 
 	irq_set_chip_data(irq, wire);
-	irq_set_chip_and_handler(irq, inert ? &inert_chip : &chip, handle_level_irq);
+	irq_set_chip_and_handler(irq, chips[kinds[hwirq].behaviour], handle_level_irq);
 	if (kinds[hwirq].type & IRQ_TYPE_LEVEL_MASK)
 		irq_set_status_flags(irq, IRQ_LEVEL);
 	irq_set_noprobe(irq);

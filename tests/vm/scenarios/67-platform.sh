@@ -24,6 +24,16 @@ take 7 || refused=yes
 said=$(dmesg | grep "ptirq-test.7: .*not level-triggered") || true
 check platform.edge "${said#*: }" [ $refused = yes -a -n "$said" ]
 
+# So is a controller that would not mask it, or could not in the handler.
+refused=no
+take 8 || refused=yes
+said=$(dmesg | grep "ptirq-test.8: .*cannot mask") || true
+check platform.open "${said#*: }" [ $refused = yes -a -n "$said" ]
+refused=no
+take 9 || refused=yes
+said=$(dmesg | grep "ptirq-test.9: .*sleeps") || true
+check platform.sleeps "${said#*: }" [ $refused = yes -a -n "$said" ]
+
 # Unbound while it asserts, bound again: nothing is lost, and the line is as it was.
 drop 3
 echo 1 >$chip/device3/raise
