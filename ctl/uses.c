@@ -6,6 +6,8 @@
 #include "ctl/uses.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,7 @@ struct search {
 	char node[NODES_MAX][64];   /* below /dev */
 	char number[NODES_MAX][16]; /* "8:1", of block devices; else "" */
 	size_t n_nodes;
+	bool seen; /* a network interface */
 	struct uses *uses;
 };
 
@@ -195,6 +198,31 @@ static void swap_line(struct search *search, const char *text)
 			used(search->uses, "/dev/%s is swap space", search->node[i]);
 }
 
+/*
+ * Not all is told: not what is mounted in another mount namespace, nor the second disk of a file system
+ * of several, its journal, what is exported. But who has taken a block device for himself keeps others
+ * from doing so.
+ */
+static void find_taken(struct search *search)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	for (size_t i = 0; i < search->n_nodes && !search->uses->n; i++) {
+		if (!search->number[i][0])
+			continue;
+		sys_path(path, "/dev/%s", search->node[i]);
+		fd = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+		else if (errno == EBUSY)
+			used(search->uses,
+			     "/dev/%s is in use by the kernel: mounted in another namespace, or "
+			     "part of something",
+			     search->node[i]);
+	}
+}
+
 /* ---- open ---- */
 
 struct process {
@@ -254,10 +282,23 @@ static bool interface(const char *name, void *userdata)
 	char real[PATH_MAX];
 	uint64_t flags = 0;
 
-	if (sys_real(real, "/sys/class/net/%s", name) && below(real, search->device->real) &&
-	    sys_number(&flags, "/sys/class/net/%s/flags", name) && flags & IFF_UP)
+	if (!sys_real(real, "/sys/class/net/%s", name) || !below(real, search->device->real))
+		return true;
+	search->seen = true;
+	if (sys_number(&flags, "/sys/class/net/%s/flags", name) && flags & IFF_UP)
 		used(search->uses, "network interface %s is up", name);
 	return true;
+}
+
+/* sysfs shows those of our own namespace. */
+static void find_interfaces(struct search *search)
+{
+	const struct hw_device *device = search->device;
+
+	sys_each(interface, search, "/sys/class/net");
+	if (!search->seen && device->owner == HW_KERNEL && strcmp(device->kind, "network") == 0)
+		used(search->uses, "it is a network card without an interface here, which may be "
+				   "up in another network namespace");
 }
 
 void uses_of(const struct hw_device *device, struct uses *ret)
@@ -271,11 +312,12 @@ void uses_of(const struct hw_device *device, struct uses *ret)
 	find_nodes(&search);
 	each_line("/proc/self/mountinfo", mount_line, &search);
 	each_line("/proc/swaps", swap_line, &search);
-	sys_each(interface, &search, "/sys/class/net");
+	find_interfaces(&search);
 	if (device->vga && device->owner == HW_KERNEL)
 		used(ret, "it is the display that the machine booted with");
 	if (search.n_nodes)
 		sys_each(process_of, &process, "/proc");
+	find_taken(&search);
 }
 
 void uses_holder(const char *name, bool writing, char *ret, size_t size)

@@ -6,6 +6,7 @@
 # them back: suspend and resume, a reset.
 #
 # qemu: -device pcie-root-port,id=reset_port,chassis=9 -device edu,id=dev9,bus=reset_port
+# qemu: -drive if=none,id=disk,driver=null-co,size=16M,snapshot=on -device nvme,serial=53,drive=disk
 
 for address in "$EDU0" "$EDU1" "$EDU2"; do echo >"$pci/$address/driver_override"; done
 load e1000
