@@ -3,12 +3,13 @@
  * Does everything to a line of the kernel helper at the same time, while its devices fire as fast as
  * they go:
  *
- *	helper_storm ADDRESS...
+ *	helper_storm [--kinds] ADDRESS...
  *
  * Holds the line of the first ADDRESS (a PCI address) for a moment, with processes that acknowledge
  * by ACK and by resample, replace triggers, notify lists and resample eventfds, mask and unmask; lets
  * it go with all that in place; and again, whatever becomes of the line and the devices meanwhile.
- * UIO programs and observers try to get in all the time. From time to time all of them rest.
+ * UIO programs and observers try to get in all the time. From time to time all of them rest. With
+ * --kinds modes, deadlines and leases change as well, and the line may be one unit, now and then.
  *
  * Ends at SIGTERM with status 0 and how often it held the line; with status 1 at an answer that none
  * of this explains.
@@ -38,6 +39,7 @@ static const char *addresses[MAX_DEVICES];
 static unsigned int n_addresses;
 static int events[EVENTS];
 static atomic_bool *resting; /* shared: nobody has anything open */
+static bool kinds;
 static volatile sig_atomic_t ended;
 
 static void end(int signal)
@@ -49,7 +51,8 @@ static void end(int signal)
 /* Devices come and go, others hold them, others are faster. */
 static void explained(int ret)
 {
-	if (ret && ret != -ENODEV && ret != -EBUSY && ret != -ESTALE)
+	if (ret && ret != -ENODEV && ret != -EBUSY && ret != -ESTALE &&
+	    !(kinds && ret == -EOPNOTSUPP))
 		errx(1, "an answer that nothing explains: %s", strerror(-ret));
 }
 
@@ -101,6 +104,8 @@ static void acknowledge(int line)
 		explained(helper_ack(line, nr, helper_device(page, nr).generation, 0));
 		explained(helper_unmask(line, nr));
 	}
+	explained(helper_ack(line, PTIRQ_UIO_LINE,
+			     helper_device(page, PTIRQ_UIO_MAX_DEVICES).generation, 0));
 }
 
 static void signal_all(int line)
@@ -119,7 +124,7 @@ static void replace(int line)
 
 	if (nr == MAX_DEVICES)
 		nr = PTIRQ_UIO_LINE;
-	else
+	if (kinds || nr != PTIRQ_UIO_LINE)
 		explained(helper_resample(line, nr, turn % 3 ? events[turn % EVENTS] : -1));
 	explained(helper_trigger(line, nr, turn % 5 ? events[turn % EVENTS] : -1));
 	explained(helper_notify(line, nr, events, turn % (EVENTS + 1)));
@@ -134,6 +139,23 @@ static void mask(int line)
 	usleep(500);
 	explained(helper_unmask(line, PTIRQ_UIO_LINE));
 	usleep(500);
+}
+
+/* Any mode, with DMA stopped or not; a deadline and a lease of less than a millisecond to some. */
+static void change(int line)
+{
+	static unsigned int turn;
+
+	turn++;
+	explained(helper_request(line, PTIRQ_UIO_SET_MODE,
+				 HELPER_REQUEST(ptirq_uio_mode_request, .mode = turn % 3,
+						.flags = turn % 2)));
+	explained(helper_request(line, PTIRQ_UIO_SET_DEADLINE,
+				 HELPER_REQUEST(ptirq_uio_deadline,
+						.deadline_ns =
+							PTIRQ_UIO_DEADLINE_MIN_NS * (1 + turn % 30),
+						.lease_ns = 1 + turn % 5 * 1000000)));
+	usleep(300);
 }
 
 static int open_line(int flags)
@@ -187,13 +209,20 @@ static void intrude(int line)
 
 int main(int argc, char **argv)
 {
-	static void (*const workers[])(int) = {acknowledge, signal_all, replace, mask};
+	static void (*const workers[])(int) = {acknowledge, signal_all, replace, mask, change};
 	pid_t pids[sizeof(workers) / sizeof(workers[0])], others[2];
 	unsigned long held = 0, refused = 0;
+	unsigned int n_workers = 4;
 	int status;
 
+	if (argc > 1 && strcmp(argv[1], "--kinds") == 0) {
+		kinds = true;
+		n_workers++;
+		argv++;
+		argc--;
+	}
 	if (argc < 2 || argc > 1 + MAX_DEVICES)
-		errx(2, "usage: helper_storm ADDRESS...");
+		errx(2, "usage: helper_storm [--kinds] ADDRESS...");
 	while (n_addresses < (unsigned int)argc - 1) {
 		addresses[n_addresses] = argv[1 + n_addresses];
 		n_addresses++;
@@ -216,10 +245,10 @@ int main(int argc, char **argv)
 			continue;
 		}
 		held++;
-		for (unsigned int i = 0; i < sizeof(pids) / sizeof(pids[0]); i++)
+		for (unsigned int i = 0; i < n_workers; i++)
 			pids[i] = start(workers[i], line);
 		poll(&(struct pollfd){.fd = line}, 1, HOLD_MS);
-		for (unsigned int i = 0; i < sizeof(pids) / sizeof(pids[0]); i++) {
+		for (unsigned int i = 0; i < n_workers; i++) {
 			kill(pids[i], SIGKILL);
 			waitpid(pids[i], &status, 0);
 			if (WIFEXITED(status))
