@@ -10,7 +10,8 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from ptirq_test import Broker, Client, Closed, Refused, Skipped, main, need_root, pb, test  # noqa: E402,F401
+from ptirq_test import (Broker, Client, Closed, PatientBroker, Refused, Skipped, main,  # noqa: E402,F401
+                        need_root, pb, test)
 from client import HANDLED  # noqa: E402
 
 LINE = "demo"

@@ -22,7 +22,7 @@ CONFIG = (f"[line apart]\nsource = sim\ndirect = yes\n{PATIENT}{DEVICES}"
           f"[line no]\nsource = sim\n{DEVICES}" + "".join(
               f"[line {policy}]\nsource = sim\nmask = no\npolicy = {policy}\n{PATIENT}{DEVICES}"
               for policy in ("learned", "chain", "broadcast")) +
-          f"[line late]\nsource = sim\nmask = no\npolicy = broadcast\nround-deadline = 500ms\n"
+          f"[line late]\nsource = sim\nmask = no\npolicy = broadcast\nround-deadline = 2s\n"
           f"{DEVICES}")
 
 
@@ -220,7 +220,8 @@ def silent_and_direct(broker):
         raiser.sim_assert("quick", "dev1", 1)
         until(lambda: driver.row().timeouts, "it is left alone")
         assert "was direct and does not serve" in broker.said()
-        until(lambda: driver.row().state == "debt", "not in debt")
+        # On a machine that is slow to look it is struck thrice by then.
+        until(lambda: driver.row().state in ("debt", "quarantined"), "not in debt")
         assert driver.row().path == "brokered"
         deadline = time.monotonic() + 10
         while driver.sub.path() != DIRECT:
