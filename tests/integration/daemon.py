@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """ptirq-broker as a daemon: idleness, signals, reload, the manager's notices, who may do what."""
 import collections
+import contextlib
 import os
 import re
 import resource
@@ -64,6 +65,34 @@ def refusal(function, *args, **fields):
     except Refused as e:
         return str(e)
     raise AssertionError("not refused")
+
+
+def until(condition, what, timeout=10):
+    """Waits for something in another process that tells nobody."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.001)
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    """What comes meanwhile it finds all at once."""
+    def state():
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0]
+
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        until(lambda: state() == "T", "it does not stop")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def opener_of(broker):
+    with open(f"/proc/{broker.process.pid}/task/{broker.process.pid}/children") as f:
+        return int(f.read())
 
 
 def run(*args, **options):
@@ -313,6 +342,59 @@ def reload_in_flight(broker):
 
 
 @test
+def reload_of_what_was_read_too_early(_):
+    """Asked for again while the file is read, and it has changed: it is read again, for both."""
+    with Configured(CONFIG) as b, b.client() as first, b.client() as second, b.client() as third:
+        pipe = os.path.join(b.path + ".d", "last.conf")
+        os.mkdir(os.path.dirname(pipe))
+        os.mkfifo(pipe)
+        reading = []
+
+        def opened():
+            """The opener has read the file, and waits for the rest of it."""
+            with contextlib.suppress(OSError):
+                reading.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+            return reading
+
+        numbers = [first.send(reload=pb.Reload())]
+        until(opened, "it is not read")
+        b.write(CONFIG.replace("[line b]", "[line c]"))
+        numbers.append(second.send(reload=pb.Reload()))
+        assert [line.name for line in third.lines()] == ["a", "b"]
+        os.unlink(pipe)
+        os.mkfifo(pipe)  # another one: what is opened next is not what ends now
+        os.close(reading.pop())
+        until(opened, "it is not read again")
+        os.close(reading.pop())
+        for client, number in zip((first, second), numbers):
+            assert client.reply_to(number)[0].status.code == pb.STATUS_OK
+            assert [line.name for line in client.lines()] == ["a", "c"]
+
+
+@test
+def a_line_goes_while_a_grant_is_waited_for(_):
+    """The one who asked is told, and heard again."""
+    uio = CONFIG + "[line u]\nsource = uio\ndevice = 0000:00:1f.7 name=d grant unsafe-dma\n"
+    with Configured(uio) as b, b.client() as client, b.client() as other:
+        b.write(CONFIG)
+        with stopped(opener_of(b)):
+            reload = other.send(reload=pb.Reload())
+            # It is absent, and looked for again and again; while it is, a grant has to wait.
+            with contextlib.suppress(TimeoutError):
+                deadline = time.monotonic() + 30
+                while time.monotonic() < deadline:
+                    number = client.send(grant_device=pb.GrantDevice(line="u", device="d"))
+                    while not (answer := client._receive(1)):
+                        pass
+                    assert answer[0].status.code == pb.STATUS_GONE, answer
+                raise AssertionError("it is not looked for")
+        reply, _ = client.reply_to(number)
+        assert reply.status.code == pb.STATUS_GONE and "closed" in reply.status.message, reply
+        assert other.reply_to(reload)[0].status.code == pb.STATUS_OK
+        assert [line.name for line in client.lines()] == ["a", "b"]
+
+
+@test
 def reload_without_a_file(broker):
     with broker.client() as client:
         assert "UNSUPPORTED" in refusal(client.ask, reload=pb.Reload())
@@ -323,8 +405,7 @@ def the_opener_dies(broker):
     """It is said once to everybody who could want to know; interrupts are served as before."""
     with Configured(CONFIG) as b, b.client(pages=True) as client:
         sub = client.subscribe("a", device="dev0")
-        with open(f"/proc/{b.process.pid}/task/{b.process.pid}/children") as f:
-            os.kill(int(f.read()), signal.SIGKILL)
+        os.kill(opener_of(b), signal.SIGKILL)
         b.notify.settimeout(10)
         status = b.notice()
         assert status.startswith("STATUS=the opener process has ended"), status
@@ -547,6 +628,39 @@ def with_nobody_reading_the_log(broker):
         finally:
             process.terminate()
             assert process.wait(10) == 0
+
+
+@test
+def its_last_word_counts(broker):
+    """A10: a verdict and the end of who gave it, in one turn of the loop."""
+    with broker.client(pages=True) as raiser:
+        device = raiser.grant("demo", "dev0")
+        client = broker.client(pages=True)
+        sub = client.subscribe("demo", device="dev0")
+        raiser.sim_assert("demo", "dev0", 1)
+        ask = sub.wait()
+        assert device.serve(1) == 1
+        with stopped(broker.process.pid):
+            sub.answer(ask, HANDLED)
+            client.close()
+        until(lambda: raiser.lines()[0].subscribers == 0, "it is still there")
+        unit = raiser.stats(pb.STATS_UNITS)[0]
+        assert unit.handled == 1, unit
+        device.close()
+
+
+@test
+def an_eoi_of_what_is_no_more(broker):
+    """Written, and the subscription given up, in one turn of the loop."""
+    with broker.client(pages=True, own_eventfds=True) as client:
+        for _ in range(5):
+            sub = client.subscribe("demo", device="dev0", own_eventfds=True)
+            with stopped(broker.process.pid):
+                os.write(sub.resample, struct.pack("=Q", 1))
+                number = client.send(unsubscribe=pb.Unsubscribe(subscription=sub.id))
+            assert client.reply_to(number)[0].status.code == pb.STATUS_OK
+            sub.forget()
+            del client.subs[sub.id]
 
 
 @test
