@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
-from ptirq_test import BUILD, Broker, main, pb, test  # noqa: E402
+from ptirq_test import BUILD, Broker, Skipped, main, pb, test  # noqa: E402
 
 COUNT = 500
 
@@ -122,6 +122,44 @@ def over_a_restart(_):
                 assert driver.poll() is None
                 driver.terminate()
                 driver.communicate()
+
+
+def need_kvm():
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+    except OSError as error:
+        raise Skipped(f"needs KVM: {error}") from None
+
+
+@test
+def vmm_irqfd(broker):
+    """A guest of KVM serves: by irqfd and resamplefd, the verdict is its end of interrupt."""
+    need_kvm()
+    vmm = start(broker, "vmm_irqfd", "--device", "dev0", "--count", str(COUNT))
+    subscribed(broker, 1)
+    play(broker, "dev0", COUNT - 1, "--drain", "20000")
+    with broker.client() as client:
+        rows = client.stats(pb.STATS_SUBSCRIBERS)
+        assert len(rows) == 1 and rows[0].eoi, rows
+        client.sim_assert("demo", "dev0", 1)
+    ended(vmm)
+
+
+@test
+def vmm_irqfd_over_a_restart(_):
+    need_kvm()
+    with Broker() as first:
+        vmm = start(first, "vmm_irqfd", "--device", "dev0", "--count", "100")
+        subscribed(first, 1)
+        play(first, "dev0", 50, "--drain", "20000")
+        first.process.kill()
+        first.process.wait()
+        second = Broker()
+        second.socket = first.socket
+        with second:
+            subscribed(second, 1)
+            play(second, "dev0", 50, "--drain", "20000")
+            ended(vmm, "served 100\n")
 
 
 @test
