@@ -37,8 +37,12 @@ static void outcome(struct line *line, const struct arb_action *action, int erro
 {
 	if (__builtin_expect(log_topics & LOG_SOURCE, 0))
 		debug_operation(line, action, error ? strerror(-error) : "done");
-	if (error == 0)
+	if (error == 0) {
+		if (action->kind == line->unit[action->unit].failed_op)
+			line->unit[action->unit].failed = 0;
 		return;
+	}
+	line_failed(line, action, error);
 	queue(line, &(struct arb_event){
 			    .kind = ARB_EV_OP_FAILED,
 			    .op = action->kind,

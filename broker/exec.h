@@ -32,6 +32,8 @@ struct unit {
 	uint16_t status;   /* devices last known to assert */
 	struct unit_metrics metrics;
 	struct histogram *response; /* of all who were ever asked; NULL: nobody */
+	uint8_t failed_op;          /* enum arb_action_kind: it has failed, with ... */
+	int failed;                 /* ... -errno, and so it was said; 0: it has not since */
 	/* A11; exec_path.c */
 	uint64_t takers;           /* whom the source wakes, one bit each ... */
 	uint64_t woken;            /* ... and has woken for the open round; not asked in it yet */
@@ -223,6 +225,8 @@ struct line *line_find(struct exec *exec, const char *name);
 int line_device(const struct line *line, const char *name);
 /* Tells every subscriber's client. @unit_state NULL: as it is. */
 void line_tell(struct line *line, uint8_t unit, const char *text);
+/* Into the log, once for as long as it fails in the same way. */
+void line_failed(struct line *line, const struct arb_action *action, int error);
 
 /* ---- exec_sub.c ---------------------------------------------------------------------------------- */
 

@@ -258,6 +258,47 @@ int line_device(const struct line *line, const char *name)
 	return -1;
 }
 
+/* "dev0: ", if the unit is one device or the operation that of one. */
+static void subject(const struct line *line, const struct arb_action *action, char *ret,
+		    size_t size)
+{
+	const struct source_topology *topology = &line->topology;
+	bool of_device =
+		action->kind == ARB_ACT_QUIET_DEVICE || action->kind == ARB_ACT_UNQUIET_DEVICE;
+	const char *name = NULL;
+	int n = 0;
+
+	for (uint8_t d = 0; d < topology->n_devices; d++)
+		if (of_device ? d == action->device : topology->device[d].unit == action->unit) {
+			name = topology->device[d].name;
+			n++;
+		}
+	snprintf(ret, size, "%s%s", n == 1 ? name : "", n == 1 ? ": " : "");
+}
+
+void line_failed(struct line *line, const struct arb_action *action, int error)
+{
+	static const char *const words[ARB_N_ACTIONS] = {
+		[ARB_ACT_UNMASK] = "unmasking",
+		[ARB_ACT_MASK] = "masking",
+		[ARB_ACT_QUIET_DEVICE] = "holding its own mask",
+		[ARB_ACT_UNQUIET_DEVICE] = "freeing its own mask",
+		[ARB_ACT_PROMOTE] = "giving it to its client directly",
+		[ARB_ACT_DEMOTE] = "taking it back from its client",
+	};
+	struct unit *unit = &line->unit[action->unit];
+	char about[LIMIT_NAME + 2];
+
+	if (unit->failed == error && unit->failed_op == action->kind)
+		return;
+	unit->failed = error;
+	unit->failed_op = action->kind;
+	subject(line, action, about, sizeof(about));
+	log_warn(&(struct log_about){.line = line->config->name},
+		 "line %s: %s%s failed: %s; dmesg may say why", line->config->name, about,
+		 words[action->kind], strerror(-error));
+}
+
 /* Once to each client, however many subscriptions it has here. */
 void line_tell(struct line *line, uint8_t unit, const char *text)
 {

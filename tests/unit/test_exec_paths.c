@@ -350,6 +350,37 @@ Test(exec_paths, a_holder_that_leaves_is_taken_from_the_source_first)
 	cr_assert_eq(path_of(subscribe(false), 0), PAGE_DIRECT, "anew");
 }
 
+/* What is said of an operation that fails: which, of what and why; not again while it goes on failing. */
+Test(exec_paths, an_operation_that_fails_is_in_the_log)
+{
+	struct subscriber *sub = subscribe(false);
+	int fds[2], before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	char said[512] = "", wanted[256];
+	const char *at;
+
+	snprintf(wanted, sizeof(wanted),
+		 "line %s: dev0: taking it back from its client failed: Input/output error",
+		 line->config->name);
+	cr_assert_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	cr_assert_geq(dup2(fds[1], STDERR_FILENO), 0);
+	soft.demote = -EIO;
+	subscriber_free(sub, ARB_EV_LEAVE);
+	while (soft.demoted < 3)
+		uv_run(&loop, UV_RUN_ONCE);
+	dup2(before, STDERR_FILENO);
+	(void)!read(fds[0], said, sizeof(said) - 1);
+	close(before);
+	close(fds[0]);
+	close(fds[1]);
+	at = strstr(said, wanted);
+	cr_assert(at, "said: %s", said);
+	cr_assert_null(strstr(at + strlen(wanted), "failed:"), "said: %s", said);
+	soft.demote = 0;
+	while (arb_unit_state(line->arb, 0) == ARB_FAULT)
+		uv_run(&loop, UV_RUN_ONCE);
+	cr_assert_eq(line->unit[0].failed, 0, "and will be said again");
+}
+
 /* ---- the device goes, and comes back (A13) -------------------------------------------------------- */
 
 static void told(const char *state, const char *text)
