@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from ptirq_test import BUILD, Broker, Skipped, main, pb, test  # noqa: E402
@@ -91,11 +92,17 @@ def stat(pid):
         return f.read().rpartition(") ")[2][0]
 
 
+def until(condition, what, timeout=20):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, what() if callable(what) else what
+
+
 def subscribed(broker, n):
     """The drivers whose subscriptions the broker knows."""
     with broker.client() as client:
-        while sum(line.subscribers for line in client.lines()) != n:
-            pass
+        until(lambda: sum(line.subscribers for line in client.lines()) == n,
+              lambda: f"{client.lines()}")
 
 
 @test
@@ -116,8 +123,8 @@ def over_a_restart(_):
                 # Soft devices live as long as their broker: the new one's are served.
                 for device in range(3):
                     client.sim_assert("demo", f"dev{device}", 1)
-                while sum(row.handled > 0 for row in client.stats(pb.STATS_SUBSCRIBERS)) < 3:
-                    pass
+                until(lambda: sum(row.handled > 0 for row in client.stats(pb.STATS_SUBSCRIBERS))
+                      >= 3, lambda: f"{client.stats(pb.STATS_SUBSCRIBERS)}")
             for driver in drivers:
                 assert driver.poll() is None
                 driver.terminate()
