@@ -664,6 +664,31 @@ def an_eoi_of_what_is_no_more(broker):
 
 
 @test
+def gone_while_it_waits_for_its_turn(broker):
+    """Its request is one too many for the next turns of the loop, too, and by then it has ended."""
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(broker.client()) for _ in range(40)]
+        ours, theirs = socket.socketpair()
+        child = os.fork()
+        if child == 0:
+            last = broker.client()
+            theirs.send(b"connected")
+            theirs.recv(1)
+            last.send(list_lines=pb.ListLines())
+            os._exit(0)
+        with ours, theirs:
+            ours.settimeout(10)
+            ours.recv(9)
+            with stopped(broker.process.pid):
+                numbers = [client.send(list_lines=pb.ListLines()) for client in others]
+                ours.send(b"!")
+                os.waitpid(child, 0)
+        for client, number in zip(others, numbers):
+            assert client.reply_to(number)[0].status.code == pb.STATUS_OK
+        until(lambda: len(others[0].stats(pb.STATS_CLIENTS)) == 40, "it is still there")
+
+
+@test
 def requests_sent_at_once(broker):
     """Replies come in their order, also if one has to wait for another process."""
     with Configured(CONFIG) as b, b.client() as client:
