@@ -336,9 +336,10 @@ def a_silent_taker(broker):
                 assert time.monotonic() < deadline, what
 
         raiser.sim_assert("late", "dev1", 2)
-        goes_on_until(lambda: mute.row().state == "debt", "not in debt")
+        goes_on_until(lambda: mute.row().timeouts, "it is waited for for ever")
         row = mute.row()
-        assert row.timeouts == 1 and row.path == "notify", row
+        # In debt, unless this machine was slow to look, and it is being probed.
+        assert row.state in ("debt", "owes") and row.path == "notify", row
         assert mute.serve() == 2
         goes_on_until(lambda: mute.row().state == "ok", "its debt is not paid")
         assert good.row().timeouts == 0, good.row()
