@@ -120,6 +120,16 @@ def t08_root_gets_in_when_all_places_are_taken(broker):
     refused.wait()
     with broker.client(name="root") as client:
         assert client.hello.administrator
+    # Who comes when the reserve is used up, too, is not turned away: it waits until somebody goes.
+    inside = [broker.raw() for _ in range(8)]
+    assert all(hello(s).HasField("reply") for s in inside)
+    outside = broker.raw()
+    outside.send(HELLO)
+    assert not select.select([outside], [], [], 0.2)[0]
+    inside.pop().close()
+    assert pb.FromBroker.FromString(outside.recv(4096)).HasField("reply")
+    for sock in (*inside, outside):
+        sock.close()
     os.write(done[1], b"1234")
     for child in children:
         child.wait()

@@ -413,3 +413,17 @@ Test(exec_paths, a_subscriber_is_told_that_its_device_has_gone_and_is_back)
 	cr_assert_eq(count(sub->wake), 1, "the same subscription gets the next interrupt");
 	cr_assert_eq(recv(client, &(char){0}, 1, 0), -1);
 }
+
+/* ---- the broker's look at itself ------------------------------------------------------------------- */
+
+Test(exec_paths, a_round_that_does_not_end_is_not_well)
+{
+	struct subscriber *sub = subscribe(true);
+
+	interrupt();
+	soft_look(&soft.source);
+	cr_assert(arb_unit_owing(line->arb, 0) && exec_healthy(exec));
+	/* As if the timer of its deadline had been lost long ago. */
+	sub_unit(sub, 0)->asked_at -= 21 * line->arb->config.round_deadline;
+	cr_assert_not(exec_healthy(exec));
+}
