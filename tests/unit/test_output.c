@@ -2,9 +2,14 @@
 /* Owns the rules for a client that does not read: T4 and T5, in order, nothing lost, nothing leaked. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/session/output.h"
@@ -108,6 +113,47 @@ Test(output, one_packet_with_fds_at_a_time)
 	cr_assert_eq(take(&fds), 1);
 	cr_assert_eq(take(&fds), 2);
 	cr_assert_eq(fds, 2);
+}
+
+/*
+ * T4: as anybody who has not these capabilities is. By a child, since valgrind keeps to itself what a
+ * process says of its own limit.
+ */
+static void be_limited(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct rlimit limit = {64, 64};
+	struct __user_cap_data_struct caps[2];
+	pid_t us = getpid();
+	int status;
+
+	cr_assert_eq(syscall(SYS_capget, &header, caps), 0);
+	caps[0].effective &= ~(1u << CAP_SYS_RESOURCE | 1u << CAP_SYS_ADMIN);
+	cr_assert_eq(syscall(SYS_capset, &header, caps), 0);
+	if (fork() == 0)
+		_exit(prlimit(us, RLIMIT_NOFILE, &limit, NULL) ? 1 : 0);
+	cr_assert(wait(&status) > 0 && status == 0);
+}
+
+Test(output, what_others_have_not_read_is_waited_for)
+{
+	int fd = eventfd(0, EFD_CLOEXEC), many[] = {fd, fd, fd, fd}, others[2], r;
+	unsigned int fds = 0, sent = 0;
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, others), 0);
+	be_limited();
+	while ((r = channel_send(others[0], "", 1, many, 4)) == 0)
+		cr_assert_lt(sent++, 64);
+	cr_assert_eq(r, -ETOOMANYREFS);
+	cr_assert_eq(put(0, 8, fd), 0);
+	cr_assert_eq(output_flush(&output, pair[0]), OUTPUT_READER);
+	close(others[1]); /* and with it what was in there; other processes of this user may have more */
+	while ((r = output_flush(&output, pair[0])) == OUTPUT_READER)
+		sched_yield();
+	cr_assert_eq(r, OUTPUT_EMPTY);
+	cr_assert(take(&fds) == 0 && fds == 1);
+	close(others[0]);
+	close(fd);
 }
 
 Test(output, what_is_queued_is_closed)
