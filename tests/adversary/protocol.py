@@ -10,7 +10,7 @@ import select
 import socket
 import struct
 
-from adversary import LINE, Child, Refused, main, neighbour, pb, test, until
+from adversary import LINE, Child, PatientBroker, Refused, main, neighbour, pb, test, until
 from client import HANDLED
 
 MANY = int(os.environ.get("PTIRQ_ADVERSARY_COUNT", "20000"))
@@ -209,4 +209,4 @@ def t17_nothing_changes(broker):
         device.close()
 
 
-main(__name__)
+main(__name__, PatientBroker)

@@ -8,8 +8,8 @@ import select
 import struct
 import time
 
-from adversary import (LINE, NOBODY, Child, main, need_root, neighbour, open_to_all, pb, refused, test,
-                       until)
+from adversary import (LINE, NOBODY, Child, PatientBroker, main, need_root, neighbour, open_to_all, pb,
+                       refused, test, until)
 from client import HANDLED, NOT_MINE
 
 ONE = struct.pack("=Q", 1)
@@ -250,4 +250,4 @@ def nobody_is_left_out_by_a_flood(broker):
         os.close(fd)
 
 
-main(__name__)
+main(__name__, PatientBroker)

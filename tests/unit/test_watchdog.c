@@ -78,7 +78,7 @@ Test(watchdog, a_blocking_one_is_interrupted)
 		cr_assert_eq(watchdog_signal(fd), -EINTR);
 		took = ms() - before;
 		best = took < best ? took : best;
-		cr_assert_lt(took, 100);
+		cr_assert_lt(took, 2000);
 	}
 	/* 5 ms are promised; a loaded machine gets the best of twenty. */
 	cr_assert_leq(best, 5);
