@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The examples against the broker: every one serves what is asserted, they outlive the broker, and
 the wait of the fastest makes no system call but epoll_wait and the write of the ack eventfd."""
+import contextlib
 import os
 import re
 import signal
@@ -20,6 +21,17 @@ def start(broker, example, *args, wrapper=()):
         [*wrapper, os.path.join(BUILD, "examples", example), *args],
         env={**os.environ, "PTIRQ_SOCKET": broker.socket},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@contextlib.contextmanager
+def ended_by_us(drivers):
+    """They would wait for another broker for ever, also when the test has failed."""
+    try:
+        yield drivers
+    finally:
+        for driver in drivers:
+            driver.kill()
+            driver.communicate()
 
 
 def play(broker, device, count, *args):
@@ -108,10 +120,10 @@ def subscribed(broker, n):
 @test
 def over_a_restart(_):
     """The broker is killed, and another takes its place: nobody has to do anything."""
-    with Broker() as first:
-        drivers = [start(first, example, "--device", device)
-                   for example, device in (("driver_wait", "dev0"), ("driver_handler", "dev1"),
-                                           ("loop_uv", "dev2"), ("loop_sdevent", "dev0"))]
+    with Broker() as first, ended_by_us([
+            start(first, example, "--device", device)
+            for example, device in (("driver_wait", "dev0"), ("driver_handler", "dev1"),
+                                    ("loop_uv", "dev2"), ("loop_sdevent", "dev0"))]) as drivers:
         subscribed(first, 4)
         first.process.kill()
         first.process.wait()
@@ -125,10 +137,7 @@ def over_a_restart(_):
                     client.sim_assert("demo", f"dev{device}", 1)
                 until(lambda: sum(row.handled > 0 for row in client.stats(pb.STATS_SUBSCRIBERS))
                       >= 3, lambda: f"{client.stats(pb.STATS_SUBSCRIBERS)}")
-            for driver in drivers:
-                assert driver.poll() is None
-                driver.terminate()
-                driver.communicate()
+            assert all(driver.poll() is None for driver in drivers)
 
 
 def need_kvm():
