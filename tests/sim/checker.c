@@ -71,6 +71,19 @@ static bool must_be_asked(const struct checker *checker, unsigned int device, un
 	return !((checker->flags[owner] & ARB_SUB_RESAMPLE) && (checker->line.liars & BIT(device)));
 }
 
+/* A1: nobody is there, no round is open, and the mask of a device that failed is tried again. */
+static bool retries(const struct checker *checker, unsigned int unit)
+{
+	const struct checker_unit *u = &checker->unit[unit];
+
+	if (u->open || model_eligible(checker, unit))
+		return false;
+	for (unsigned int d = 0; d < checker->line.config.n_devices; d++)
+		if ((u->devices & BIT(d)) && checker->device[d].unquietable)
+			return true;
+	return false;
+}
+
 static void refresh(struct checker *checker)
 {
 	const struct arb_config *config = &checker->line.config;
@@ -83,6 +96,9 @@ static void refresh(struct checker *checker)
 			u->masked_due = NEVER;
 		else if (u->masked_due == NEVER)
 			u->masked_due = checker->now + config->round_deadline + checker->line.slack;
+		if (u->masked_due != NEVER && !u->retried && retries(checker, unit))
+			u->masked_due = max_u64(u->masked_due, checker->now + fault_span(checker));
+		u->retried = retries(checker, unit);
 		for (unsigned int d = 0; d < config->n_devices; d++)
 			if ((u->devices & BIT(d)) && has_mask(checker, d) &&
 			    !checker->device[d].quiet && !model_wanted(checker, d))

@@ -45,6 +45,7 @@ struct checker_unit {
 	bool open;                    /* ... and has not been resolved */
 	uint32_t asked[ARB_MAX_SUBS]; /* round of the ask that is owed, or in debt */
 	uint64_t masked_due;          /* promise 1 */
+	bool retried;                 /* ... but for retries since nobody is there */
 	uint64_t visible_until;       /* ... but for a throttle or fault that was reported */
 	uint64_t orphan_due;          /* promise 2 */
 };
