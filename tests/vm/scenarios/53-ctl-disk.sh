@@ -38,7 +38,7 @@ refuses_why="/dev/nvme0n1 is in use by the kernel"
 refuses disk-mounted-elsewhere "$disk"
 takes disk-forced --force "$disk"
 kill $elsewhere
-wait $elsewhere || true
+wait $elsewhere || true # it was killed
 free() { ptirqctl bind --dry-run "$disk" >/tmp/out 2>&1; }
 check ctl.disk-unmounted "free again" await 10 free
 
@@ -58,7 +58,7 @@ nsenter -t $elsewhere -n ip link set "$card" up
 refuses_why="another network namespace"
 refuses card-elsewhere "$CARD"
 kill $elsewhere
-wait $elsewhere || true
+wait $elsewhere || true # it was killed
 back() { [ -e "/sys/class/net/$card" ]; }
 await 10 back
 ip link set "$card" down
