@@ -181,33 +181,35 @@ def vmm_irqfd_over_a_restart(_):
 @test
 def released(broker):
     """Whom the broker evicts is told so and ends, also where interrupts come by a handler."""
-    drivers = [start(broker, example) for example in
-               ("driver_wait", "driver_handler", "loop_uv", "loop_sdevent")]
-    subscribed(broker, 4)
-    with broker.client() as client:
-        client.ask(release=pb.Release(line="demo"))
-    for driver in drivers:
-        _, err = driver.communicate(timeout=20)
-        assert driver.returncode == 1 and "an administrator released the line" in err, err
+    with ended_by_us([start(broker, example) for example in
+                      ("driver_wait", "driver_handler", "loop_uv", "loop_sdevent")]) as drivers:
+        subscribed(broker, 4)
+        with broker.client() as client:
+            client.ask(release=pb.Release(line="demo"))
+        for driver in drivers:
+            _, err = driver.communicate(timeout=20)
+            assert driver.returncode == 1 and "an administrator released the line" in err, err
 
 
 @test
 def stopped_and_continued(broker):
     """By Ctrl-Z or a debugger: that ends the wait, and nothing else."""
-    drivers = [start(broker, example, "--device", device, "--count", "1") for example, device in
-               (("driver_wait", "dev0"), ("driver_handler", "dev1"), ("loop_sdevent", "dev2"))]
-    subscribed(broker, 3)
-    for driver in drivers:
-        # Asleep, stopped, asleep again.
-        for sent, state in ((signal.SIGCONT, "S"), (signal.SIGSTOP, "T"), (signal.SIGCONT, "S")):
-            driver.send_signal(sent)
-            while stat(driver.pid) != state:
+    with ended_by_us([
+            start(broker, example, "--device", device, "--count", "1") for example, device in
+            (("driver_wait", "dev0"), ("driver_handler", "dev1"), ("loop_sdevent", "dev2"))]) as drivers:
+        subscribed(broker, 3)
+        for driver in drivers:
+            # Asleep, stopped, asleep again.
+            for sent, state in ((signal.SIGCONT, "S"), (signal.SIGSTOP, "T"), (signal.SIGCONT, "S")):
+                driver.send_signal(sent)
+                until(lambda: driver.poll() is not None or stat(driver.pid) == state,
+                      lambda: f"not in state {state}")
                 assert driver.poll() is None, driver.communicate()
-    with broker.client() as client:
-        for device in range(3):
-            client.sim_assert("demo", f"dev{device}", 1)
-    for driver in drivers:
-        ended(driver, "served 1\n")
+        with broker.client() as client:
+            for device in range(3):
+                client.sim_assert("demo", f"dev{device}", 1)
+        for driver in drivers:
+            ended(driver, "served 1\n")
 
 
 @test
